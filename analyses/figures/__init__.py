@@ -1,0 +1,22 @@
+"""Figures drawn from result tables. They estimate nothing, and return matplotlib axes."""
+
+from __future__ import annotations
+
+from analyses.figures.cumulative_incidence import plot_cumulative_incidence
+from analyses.figures.forest import plot_hazard_ratios, plot_risk_differences
+from analyses.figures.love import plot_balance
+from analyses.figures.response_rates import plot_response_rates
+from analyses.figures.response_states import plot_response_states
+from analyses.figures.survival_curves import plot_survival
+from analyses.figures.svg import figure_svg
+
+__all__ = [
+    "figure_svg",
+    "plot_balance",
+    "plot_cumulative_incidence",
+    "plot_hazard_ratios",
+    "plot_response_rates",
+    "plot_response_states",
+    "plot_risk_differences",
+    "plot_survival",
+]

@@ -1,0 +1,236 @@
+"""Forest plots: response differences by visit, and hazard ratios of one arm against the other."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analyses.figures.formatting import interval
+from analyses.figures.labels import contrast_arms, in_words, outcome_label, visit_label
+from analyses.figures.selection import rows_of
+from analyses.figures.style import BLUE, FAINT, GREEN, INK, PURPLE, VERMILLION, house_style, new_figure
+from cohort.errors import AnalysisError
+from cohort.results import ResultTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GOOD_OUTCOMES = ("CR", "CR or PR")
+"""Outcomes of which more is better without doubt; a lower share of partial responses may be more complete ones."""
+
+TREATED_TERM = "treated"
+"""Name of the arm's indicator in a model: 1 for the treated arm."""
+
+_DIFFERENCES = ("risk_difference", "standardised_risk_difference")
+_LOOKS = ((VERMILLION, "o"), (BLUE, "D"), (GREEN, "^"), (PURPLE, "s"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of a forest plot, with the number written beside it."""
+
+    label: str
+    estimate: float
+    low: float
+    high: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Lines under one heading, drawn alike."""
+
+    heading: str
+    lines: tuple[_Line, ...]
+    colour: str = INK
+    marker: str = "s"
+
+
+def plot_risk_differences(tables: Mapping[str, ResultTable], *, arms: Mapping[str, str]) -> tuple[Axes, ...]:
+    """Draw differences of response rates by visit, in percentage points.
+
+    Parameters
+    ----------
+    tables
+        How the difference was estimated (``"unadjusted"``, ``"weighted"``), in drawing order, to a table with rows
+        ``statistic="risk_difference"`` or ``"standardised_risk_difference"`` by ``contrast``, ``time`` in months and
+        ``term``. Of the outcomes only ``CR`` and ``CR or PR`` are drawn.
+    arms
+        Code to label.
+
+    Returns
+    -------
+    tuple of Axes
+        One per outcome and way of estimating, on one scale; in each a line per visit with its number beside it. The
+        ends of the axis say which arm has more responders. A line that could not be estimated shows a dash.
+
+    Raises
+    ------
+    AnalysisError
+        Tables without these rows, or a contrast with an arm that is not in ``arms``.
+
+    Examples
+    --------
+    >>> from cohort.results import result_table
+    >>> row = {"contrast": "a v b", "time": 6.0, "term": "CR", "estimate": -0.07, "conf_low": -0.21, "conf_high": 0.07}
+    >>> table = result_table([row], statistic="risk_difference")
+    >>> axes = plot_risk_differences({"unadjusted": table}, arms={"a": "Arm A", "b": "Arm B"})
+    >>> axes[0].get_title(loc="left"), [label.get_text() for label in axes[0].get_yticklabels()]
+    ('Complete response, unadjusted', ['6 months'])
+    """
+    where = "plot_risk_differences"
+    kept = {kind: difference_rows(table) for kind, table in tables.items()}
+    rows = pd.concat(list(kept.values())) if kept else pd.DataFrame(columns=["contrast", "term"])
+    if not len(rows):
+        raise AnalysisError(
+            "no complete or overall response to draw", where=where, remedy="compare the outcomes CR and CR or PR"
+        )
+    first, second = _labels(_only(rows["contrast"], where), arms, where)
+    groups = [
+        _difference_group(own[own["term"] == term], f"{outcome_label(term)}, {kind}", *look)
+        for term in GOOD_OUTCOMES
+        for (kind, own), look in zip(kept.items(), itertools.cycle(_LOOKS), strict=False)
+        if (own["term"] == term).any()
+    ]
+    with house_style():
+        panels = _draw(groups, null=0.0)
+        panels[-1].set_xlabel(
+            f"Difference in responders, percentage points\n← more on {second}   |   more on {first} →", fontsize=8.5
+        )
+    return panels
+
+
+def plot_hazard_ratios(table: ResultTable, *, treated: str, arms: Mapping[str, str]) -> Axes:
+    """Draw the hazard ratio of the treated arm from each model, on a logarithmic axis.
+
+    Parameters
+    ----------
+    table
+        ``cox``: rows ``statistic="log_hazard_ratio"`` by ``population``, the model. Only the term of the arm is drawn:
+        ``treated``, or ``arm=`` and the code.
+    treated
+        Code of the arm whose hazard is the numerator.
+    arms
+        Code to label, of two arms.
+
+    Returns
+    -------
+    Axes
+        One line per model, with its number beside it; the ends of the axis say which arm has fewer events. A model
+        without an estimate shows a dash.
+
+    Raises
+    ------
+    AnalysisError
+        A table without a term of the arm, not two arms, or ``treated`` none of them.
+
+    Examples
+    --------
+    >>> from cohort.results import result_table
+    >>> row = {"population": "unadjusted", "term": "arm=a", "estimate": 0.1, "conf_low": -0.4, "conf_high": 0.6}
+    >>> table = result_table([row], statistic="log_hazard_ratio")
+    >>> plot_hazard_ratios(table, treated="a", arms={"a": "Arm A", "b": "Arm B"}).get_xscale()
+    'log'
+    """
+    where = "plot_hazard_ratios"
+    rows = rows_of(table, "log_hazard_ratio", where=where)
+    rows = rows[rows["term"].isin([TREATED_TERM, f"arm={treated}"])]
+    if not len(rows):
+        raise AnalysisError("no term of the arm", where=where, remedy="fit a model that holds the arm")
+    reference = _only(pd.Series([code for code in arms if code != treated], dtype="object"), f"{where}, arms")
+    first, second = _labels(f"{treated} v {reference}", arms, where)
+    lines = tuple(_Line(in_words(str(row["population"])), *_ratio(row)) for _, row in rows.iterrows())
+    with house_style():
+        (axes,) = _draw([_Group("", lines)], null=1.0)
+        axes.set_xscale("log")
+        _plain_ratio_ticks(axes)
+        axes.set_xlabel(f"Hazard ratio (log scale)\n← fewer events on {first}   |   fewer on {second} →", fontsize=8.5)
+    return axes
+
+
+def difference_rows(table: ResultTable) -> pd.DataFrame:
+    """Return the rows of a table that :func:`plot_risk_differences` draws; there may be none."""
+    frame = table.frame
+    is_difference = frame["statistic"].isin(_DIFFERENCES) & frame["term"].isin(GOOD_OUTCOMES)
+    return frame[is_difference.to_numpy(dtype=bool)]
+
+
+def _difference_group(rows: pd.DataFrame, heading: str, colour: str, marker: str) -> _Group:
+    lines = []
+    for _, row in rows.sort_values("time").iterrows():
+        low, centre, high = (100 * float(row[name]) for name in ("conf_low", "estimate", "conf_high"))
+        lines.append(_Line(visit_label(row["time"]), centre, low, high, interval(centre, low, high, decimals=1)))
+    return _Group(heading, tuple(lines), colour, marker)
+
+
+def _ratio(row: pd.Series) -> tuple[float, float, float, str]:
+    centre, low, high = (math.exp(row[name]) for name in ("estimate", "conf_low", "conf_high"))
+    return centre, low, high, interval(centre, low, high)
+
+
+def _only(values: pd.Series, where: str) -> str:
+    found = list(dict.fromkeys(values.dropna()))
+    if len(found) != 1:
+        raise AnalysisError(
+            "a forest plot shows one contrast of two arms",
+            where=where,
+            got=", ".join(map(str, found)) or "none",
+            remedy="draw one contrast at a time",
+        )
+    return str(found[0])
+
+
+def _labels(contrast: str, arms: Mapping[str, str], where: str) -> tuple[str, str]:
+    codes = contrast_arms(contrast)
+    unknown = [code for code in codes if code not in arms]
+    if unknown:
+        raise AnalysisError(
+            "an arm without a label",
+            where=where,
+            got=", ".join(unknown),
+            remedy="give both arms of the contrast a label in arms",
+        )
+    return arms[codes[0]], arms[codes[1]]
+
+
+def _draw(groups: Sequence[_Group], *, null: float) -> tuple[Axes, ...]:
+    sizes = [len(group.lines) for group in groups]
+    figure = new_figure(0.75 + sum(0.3 * bool(group.heading) + 0.21 * len(group.lines) for group in groups))
+    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
+    for axes, group in zip(panels, groups, strict=True):
+        _draw_group(axes, group)
+        axes.axvline(null, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+        is_last = axes is panels[-1]
+        axes.tick_params(axis="x", length=3.5 if is_last else 0)
+        axes.spines["bottom"].set_visible(is_last)
+    return tuple(panels)
+
+
+def _draw_group(axes: Axes, group: _Group) -> None:
+    for place, line in enumerate(group.lines):
+        if not math.isnan(line.estimate):
+            axes.plot([line.low, line.high], [place, place], color=group.colour, linewidth=1.4)
+            axes.plot(line.estimate, place, marker=group.marker, markersize=5, color=group.colour)
+        axes.text(1.03, place, line.text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+    axes.set_title(group.heading, loc="left", fontsize=9)
+    axes.set_yticks(range(len(group.lines)), [line.label for line in group.lines], fontsize=8.5)
+    axes.set_ylim(len(group.lines) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _plain_ratio_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import FixedLocator, NullFormatter
+
+    low, high = axes.get_xlim()
+    low, high = min(low, 0.5), max(high, 2.0)
+    ticks = [tick for tick in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0) if low <= tick <= high]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(low, high)

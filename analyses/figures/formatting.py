@@ -1,0 +1,120 @@
+"""Numbers as a clinical reader expects them: p-values, intervals, true minus signs, a dash with its reason."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "\N{EM DASH}"
+MINUS = "\N{MINUS SIGN}"
+_SMALLEST_P, _LARGEST_P = 0.001, 0.999
+
+
+def number(value: float, decimals: int) -> str:
+    """Write a number with a fixed count of decimals; a missing one is an em dash.
+
+    Examples
+    --------
+    >>> number(-1.25, 1), number(-0.04, 1), number(float("nan"), 2)
+    ('−1.2', '0.0', '—')
+    """
+    if math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "infinity" if value > 0 else f"{MINUS}infinity"
+    text = f"{value:.{decimals}f}"
+    if float(text) == 0:
+        text = f"{0:.{decimals}f}"
+    return text.replace("-", MINUS)
+
+
+def measurement(value: float) -> str:
+    """Write a measurement with about three significant digits: none, one or two decimals by its size.
+
+    Examples
+    --------
+    >>> measurement(612.4), measurement(35.52), measurement(0.8)
+    ('612', '35.5', '0.80')
+    """
+    size = abs(value)
+    return number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
+
+
+def count(value: float) -> str:
+    """Write a count: whole when it is whole, else (weighted counts) with one decimal.
+
+    Examples
+    --------
+    >>> count(92.0), count(91.48)
+    ('92', '91.5')
+    """
+    return number(value, 0 if math.isnan(value) or float(value).is_integer() else 1)
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """Write a proportion as a percentage.
+
+    Examples
+    --------
+    >>> percent(45 / 91)
+    '49.5 %'
+    """
+    return MISSING if math.isnan(value) else f"{number(100 * value, decimals)} %"
+
+
+def p_value(value: float) -> str:
+    """Write a p-value with three decimals and open ends.
+
+    Examples
+    --------
+    >>> p_value(0.0058), p_value(0.00004), p_value(0.9999), p_value(float("nan"))
+    ('0.006', '<0.001', '>0.999', '—')
+    """
+    if math.isnan(value):
+        return MISSING
+    if value < _SMALLEST_P:
+        return f"<{_SMALLEST_P}"
+    return f">{_LARGEST_P}" if value > _LARGEST_P else number(value, 3)
+
+
+def equation(symbol: str, value: str) -> str:
+    """Join a symbol and a written value, without an equals sign before an inequality.
+
+    Examples
+    --------
+    >>> equation("p", "0.006"), equation("p", "<0.001")
+    ('p = 0.006', 'p < 0.001')
+    """
+    return f"{symbol} {value[0]} {value[1:]}" if value[:1] in "<>" else f"{symbol} = {value}"
+
+
+def interval(estimate: float, low: float, high: float, *, decimals: int = 2, scale: float = 1.0, note: str = "") -> str:
+    """Write an estimate with its confidence interval, or the dash with the reason.
+
+    Parameters
+    ----------
+    estimate, low, high
+        Any of them may be NaN.
+    decimals
+        Decimals of all three.
+    scale
+        Factor applied before writing, 100 for percentage points.
+    note
+        Why something is missing; written after a dash, or in place of an absent interval.
+
+    Examples
+    --------
+    >>> interval(0.52, 0.31, 0.88)
+    '0.52 (0.31 to 0.88)'
+    >>> interval(-0.071, -0.213, 0.074, decimals=1, scale=100)
+    '−7.1 (−21.3 to 7.4)'
+    >>> interval(float("nan"), float("nan"), float("nan"), note="no events")
+    '— (no events)'
+    >>> interval(1.0, float("nan"), float("nan"), note="no event yet")
+    '1.00 (no interval: no event yet)'
+    """
+    if math.isnan(estimate):
+        return f"{MISSING} ({note})" if note else MISSING
+    centre = number(scale * estimate, decimals)
+    if math.isnan(low) and math.isnan(high):
+        return f"{centre} (no interval: {note})" if note else centre
+    return f"{centre} ({number(scale * low, decimals)} to {number(scale * high, decimals)})"

@@ -1,0 +1,151 @@
+"""Words for the codes in result tables, the same in every figure and table."""
+
+from __future__ import annotations
+
+_OUTCOMES = {
+    "CR": "Complete response",
+    "PR": "Partial response",
+    "NR": "No response",
+    "CR or PR": "Complete or partial response",
+    "not assessed": "Not assessed",
+    "complete_response": "Complete response",
+    "partial_response": "Partial response",
+    "overall_response": "Complete or partial response",
+    "renal_flare": "Renal flare",
+    "eskd or death": "End-stage kidney disease or death",
+}
+
+_VARIABLES = {
+    "arm": "Arm",
+    "site": "Clinic",
+    "age_years": "Age, years",
+    "sex": "Sex",
+    "ethnicity": "Origin",
+    "sle_duration_years": "Duration of SLE, years",
+    "isn_rps_class": "ISN/RPS class",
+    "class_v": "Class V",
+    "activity_index": "Activity index",
+    "chronicity_index": "Chronicity index",
+    "hypertension": "Hypertension",
+    "diabetes": "Diabetes",
+    "refractory": "Refractory to induction",
+    "induction": "Induction therapy",
+    "background_therapy": "Background immunosuppressant",
+    "hydroxychloroquine": "Hydroxychloroquine",
+    "raas_inhibitor": "RAAS inhibitor",
+    "follow_up_days": "Follow-up, days",
+    "end_reason": "End of follow-up",
+    "index_year": "Calendar year of start",
+    "upcr_g_g": "UPCR, g/g",
+    "log_upcr": "UPCR, log g/g",
+    "log_creatinine": "Creatinine, log mg/dL",
+    "visit": "Visit",
+    "serum_creatinine_mg_dl": "Creatinine, mg/dL",
+    "egfr_ml_min_1_73m2": "eGFR, mL/min/1.73 m²",
+    "albumin_g_dl": "Albumin, g/dL",
+    "c3_mg_dl": "C3, mg/dL",
+    "c4_mg_dl": "C4, mg/dL",
+    "anti_dsdna_iu_ml": "Anti-dsDNA, IU/mL",
+    "hemoglobin_g_dl": "Haemoglobin, g/dL",
+    "urine_rbc_hpf": "Urine erythrocytes, per field",
+    "urine_casts": "Urinary casts",
+    "sledai_2k": "SLEDAI-2K",
+    "prednisolone_mg_day": "Prednisolone, mg/day",
+}
+
+_AS_WRITTEN = frozenset({"II", "III", "IV", "V", "III+V", "IV+V"})
+
+
+def in_words(code: str) -> str:
+    """Turn a code into words: underscores to spaces, a capital first letter.
+
+    Examples
+    --------
+    >>> in_words("other_asian"), in_words("III+V")
+    ('Other asian', 'III+V')
+    """
+    if code in _AS_WRITTEN:
+        return code
+    text = code.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def outcome_label(term: str) -> str:
+    """Return the words for an outcome or response state; an unknown code is spelt out.
+
+    Examples
+    --------
+    >>> outcome_label("CR"), outcome_label("kidney_transplant")
+    ('Complete response', 'Kidney transplant')
+    """
+    return _OUTCOMES.get(term, in_words(term))
+
+
+def variable_label(name: str) -> str:
+    """Return the words for a covariate's column name; an unknown one is spelt out.
+
+    Examples
+    --------
+    >>> variable_label("upcr_g_g"), variable_label("smoking_status")
+    ('UPCR, g/g', 'Smoking status')
+    """
+    return _VARIABLES.get(name, in_words(name))
+
+
+def covariate_label(term: str) -> str:
+    """Return the words for a model or balance term, with its level and interactions if it has them.
+
+    Examples
+    --------
+    >>> covariate_label("isn_rps_class=III+V"), covariate_label("sex=female")
+    ('ISN/RPS class: III+V', 'Sex: female')
+    >>> covariate_label("treated:visit=month 12")
+    'Treated × Visit: month 12'
+    """
+    return " × ".join(_one_covariate(part) for part in term.split(":"))
+
+
+def _one_covariate(term: str) -> str:
+    name, separator, level = term.partition("=")
+    if not separator:
+        return variable_label(name)
+    return f"{variable_label(name)}: {level.replace('_', ' ')}"
+
+
+def visit_label(month: float) -> str:
+    """Return the name of a visit.
+
+    Examples
+    --------
+    >>> [visit_label(month) for month in (0, 6, 12, 60)]
+    ['Start', '6 months', '1 year', '5 years']
+    """
+    if month == 0:
+        return "Start"
+    amount, unit = (month / 12, "year") if month % 12 == 0 else (month, "month")
+    return f"{amount:g} {unit}{'' if amount == 1 else 's'}"
+
+
+def short_visit_label(month: float) -> str:
+    """Return the name of a visit for a narrow axis.
+
+    Examples
+    --------
+    >>> [short_visit_label(month) for month in (0, 6, 12, 60)]
+    ['0', '6 mo', '1 y', '5 y']
+    """
+    if month == 0:
+        return "0"
+    return f"{month / 12:g} y" if month % 12 == 0 else f"{month:g} mo"
+
+
+def contrast_arms(contrast: str) -> tuple[str, str]:
+    """Split the text of a contrast, ``"tacrolimus v no_tacrolimus"``, into its two arms.
+
+    Examples
+    --------
+    >>> contrast_arms("tacrolimus v no_tacrolimus")
+    ('tacrolimus', 'no_tacrolimus')
+    """
+    first, _, second = contrast.partition(" v ")
+    return first, second

@@ -1,0 +1,1 @@
+"""The numerical core: arrays in, frozen dataclasses out, no data frames."""

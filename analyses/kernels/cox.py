@@ -1,0 +1,179 @@
+"""Maximum partial likelihood: Newton's method with step halving, aliased terms and monotone likelihoods set apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from analyses.kernels.cox_likelihood import CoxProblem, RiskAverages, information, risk_averages, score
+from analyses.kernels.grouped_sums import FloatArray
+from analyses.kernels.kaplan_meier import BoolArray
+
+MAX_ITERATIONS = 60
+STEP_TOLERANCE = 1e-10
+"""Newton stops when every step is below this share of the coefficient or its standard error."""
+ALIAS_TOLERANCE = 1e-10
+"""A column keeping less than this share of its information beside the earlier ones carries none of its own."""
+LIMIT_TOLERANCE = 1e-6
+"""Information per event (columns in standard deviations) below which a diverging term has taken another's with it."""
+FLAT_TOLERANCE = 1e-9
+"""Relative gain in log likelihood below which a step that does not shrink is suspected to run to infinity."""
+LONGEST_STEP = 5.0
+"""Longest Newton step, on the linear predictor: a rare covariate's first step would else overshoot into flat ground."""
+FAR = 20.0
+"""How far, on the linear predictor, a suspected direction is followed; a regular likelihood collapses by then."""
+DIVERGING_SHARE = 1e-5
+"""Terms moving less than this share of the largest in a diverging direction are not part of it."""
+
+
+class TermStatus(StrEnum):
+    """Whether a term has an estimate, and if not, why."""
+
+    ESTIMATED = "estimated"
+    ALIASED = "aliased"
+    INCREASING = "increasing"
+    DECREASING = "decreasing"
+    UNINFORMED = "uninformed"
+    NOT_CONVERGED = "not_converged"
+
+
+@dataclass(frozen=True, slots=True)
+class CoxSolution:
+    """A maximised partial likelihood with ``p`` terms.
+
+    Attributes
+    ----------
+    coefficients
+        Shape ``(p,)``: where the likelihood was left. Only terms of status ``ESTIMATED`` are estimates; a diverging
+        term holds a large finite value in its place, at which the others were fitted, an aliased one holds 0.
+    variance
+        Shape ``(p, p)``: inverse information of the estimated terms, NaN in the rows and columns of the others.
+    status
+        One :class:`TermStatus` a term.
+    log_likelihood, log_likelihood_null
+        At ``coefficients`` and at zero.
+    iterations
+        Newton steps taken in all.
+    """
+
+    coefficients: FloatArray
+    variance: FloatArray
+    status: tuple[TermStatus, ...]
+    log_likelihood: float
+    log_likelihood_null: float
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ascent:
+    coefficients: FloatArray
+    step: FloatArray
+    log_likelihood: float
+    converged: bool
+    monotone: bool
+    iterations: int
+
+
+def maximise(problem: CoxProblem) -> CoxSolution:
+    """Maximise the partial likelihood of a problem with at least one event.
+
+    Terms without information of their own are aliased and left at 0, later columns before earlier ones. When the
+    likelihood rises without bound along a direction (a level without events, a covariate that orders the events
+    perfectly), the terms of that direction are reported as increasing or decreasing and the remaining ones are
+    estimated at that limit, or reported as uninformed when no information on them is left there.
+    """
+    spread = np.sqrt(np.mean(problem.matrix**2, axis=0))
+    spread = np.where(spread > 0, spread, 1.0)
+    scaled = replace(problem, matrix=problem.matrix / spread)
+    null = risk_averages(scaled, np.zeros(len(spread)))
+    events = float(scaled.factor_weight.sum())
+    free = _identified(information(scaled, null), ALIAS_TOLERANCE**2 * events)
+    status = [TermStatus.ESTIMATED if kept else TermStatus.ALIASED for kept in free]
+    coefficients, log_likelihood, iterations = np.zeros(len(spread)), null.log_likelihood, 0
+    while free.any():
+        ascent = _newton(scaled, coefficients, free)
+        iterations += ascent.iterations
+        coefficients, log_likelihood = ascent.coefficients, ascent.log_likelihood
+        if ascent.converged:
+            break
+        moving = np.abs(ascent.step) > DIVERGING_SHARE * np.abs(ascent.step).max()
+        leaving = free & moving if ascent.monotone else free
+        for term in np.flatnonzero(leaving):
+            rising = TermStatus.INCREASING if ascent.step[term] > 0 else TermStatus.DECREASING
+            status[term] = rising if ascent.monotone else TermStatus.NOT_CONVERGED
+        free = free & ~leaving
+        block = np.ix_(free, free)
+        left = np.flatnonzero(free)
+        informed = _identified(
+            information(scaled, risk_averages(scaled, coefficients))[block], LIMIT_TOLERANCE * events
+        )
+        for term in left[~informed]:
+            status[term] = TermStatus.UNINFORMED
+        free[left[~informed]] = False
+    variance = np.full((len(spread), len(spread)), np.nan)
+    if free.any():
+        block = np.ix_(free, free)
+        bread = information(scaled, risk_averages(scaled, coefficients))[block]
+        variance[block] = np.linalg.inv(bread) / np.outer(spread[free], spread[free])
+    return CoxSolution(coefficients / spread, variance, tuple(status), log_likelihood, null.log_likelihood, iterations)
+
+
+def _identified(matrix: FloatArray, floor: float) -> BoolArray:
+    """Mark the columns that add information, above a floor, to those before them, by Cholesky elimination."""
+    left, kept = matrix.copy(), np.zeros(len(matrix), dtype=np.bool_)
+    for j in range(len(matrix)):
+        kept[j] = left[j, j] > max(ALIAS_TOLERANCE * float(matrix[j, j]), floor)
+        if kept[j]:
+            left = left - np.outer(left[:, j], left[j]) / left[j, j]
+    return kept
+
+
+def _newton(problem: CoxProblem, start: FloatArray, free: BoolArray) -> _Ascent:
+    coefficients, averages = start, risk_averages(problem, start)
+    step, block = np.zeros_like(start), np.ix_(free, free)
+    for iteration in range(1, MAX_ITERATIONS + 1):
+        bread = information(problem, averages)[block]
+        try:
+            factor = np.linalg.cholesky(bread)
+        except np.linalg.LinAlgError:
+            break
+        half_step = np.linalg.solve(factor, score(problem, averages)[free])
+        step = np.zeros_like(start)
+        step[free] = np.linalg.solve(factor.T, half_step)
+        step *= min(1.0, LONGEST_STEP / max(_reach(problem, step), LONGEST_STEP))
+        std_error = np.linalg.norm(np.linalg.inv(factor), axis=0)
+        moved, gained = _halved(problem, coefficients, step, averages)
+        flat = gained.log_likelihood - averages.log_likelihood <= FLAT_TOLERANCE * (1 + abs(averages.log_likelihood))
+        coefficients, averages = moved, gained
+        if np.all(np.abs(step[free]) <= STEP_TOLERANCE * np.maximum(np.abs(coefficients[free]), std_error)):
+            return _Ascent(coefficients, step, averages.log_likelihood, True, False, iteration)
+        if flat:
+            far = _followed(problem, coefficients, step)
+            reached = risk_averages(problem, far).log_likelihood
+            if reached >= averages.log_likelihood - FLAT_TOLERANCE * (1 + abs(averages.log_likelihood)):
+                return _Ascent(far, step, reached, False, True, iteration)
+    return _Ascent(coefficients, step, averages.log_likelihood, False, False, MAX_ITERATIONS)
+
+
+def _halved(
+    problem: CoxProblem, coefficients: FloatArray, step: FloatArray, averages: RiskAverages
+) -> tuple[FloatArray, RiskAverages]:
+    """Take the step, halved until the likelihood does not fall; steps within rounding error are taken as they are."""
+    slack = 1e-12 * (1 + abs(averages.log_likelihood))
+    for halvings in range(30):
+        moved = coefficients + step / 2**halvings
+        gained = risk_averages(problem, moved)
+        if gained.log_likelihood >= averages.log_likelihood - slack:
+            return moved, gained
+    return coefficients, averages
+
+
+def _reach(problem: CoxProblem, step: FloatArray) -> float:
+    """Return the largest change of a linear predictor that a step makes."""
+    return float(np.abs(problem.matrix @ step).max())
+
+
+def _followed(problem: CoxProblem, coefficients: FloatArray, step: FloatArray) -> FloatArray:
+    return coefficients + step * (FAR / _reach(problem, step))

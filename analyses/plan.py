@@ -1,0 +1,276 @@
+"""The prespecified analyses of a two-arm cohort: which estimator runs on what, under which name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+
+from analyses.datasets import HORIZON_YEARS, AnalysisData
+from analyses.flow import patient_flow, response_states
+from cohort.errors import AnalysisError, UsageError
+from cohort.results import ResultTable, concat_results, result_table
+
+OUTCOMES = ("CR", "PR", "CR or PR")
+"""Response outcomes analysed at every visit."""
+
+ADJUSTMENT = "age_years + class_v + chronicity_index + refractory + log_upcr + log_creatinine"
+"""Covariates of the adjusted outcome models: few, since a cohort of this size has some forty events."""
+
+PROPENSITY = (
+    "age_years + sex + sle_duration_years + class_v + activity_index + chronicity_index + hypertension + refractory"
+    " + log_upcr + log_creatinine + albumin_g_dl + index_year"
+)
+"""Covariates of the propensity model: known at the index date, not affected by the treatment."""
+
+TABLE_ONE = (
+    "age_years", "sex", "ethnicity", "site", "sle_duration_years", "isn_rps_class", "activity_index",
+    "chronicity_index", "hypertension", "diabetes", "refractory", "upcr_g_g", "serum_creatinine_mg_dl",
+    "egfr_ml_min_1_73m2", "albumin_g_dl", "c3_mg_dl", "c4_mg_dl", "anti_dsdna_iu_ml", "hemoglobin_g_dl",
+    "urine_rbc_hpf", "urine_casts", "sledai_2k", "prednisolone_mg_day", "index_year", "induction",
+    "background_therapy", "hydroxychloroquine", "raas_inhibitor",
+)  # fmt: skip
+"""Rows of Table 1, in order."""
+
+Tables = dict[str, ResultTable]
+
+
+def describe(data: AnalysisData) -> Tables:
+    """Patient flow, Table 1 and response states."""
+    from analyses.describe import baseline_table
+
+    return {
+        "patient_flow": patient_flow(data),
+        "table_one": _attempt(
+            "table_one",
+            lambda: baseline_table(data.baseline, group_col="arm", reference=data.reference, variables=TABLE_ONE),
+        ),
+        "response_states": response_states(data),
+    }
+
+
+def response(data: AnalysisData) -> Tables:
+    """Response rates per visit and their differences between the arms, unadjusted."""
+    from analyses.response import compare_rates, response_rates
+
+    return {
+        "response_rates": _each_outcome(lambda outcome: response_rates(data.responses, outcome=outcome)),  # type: ignore[arg-type]
+        "response_differences": _each_outcome(
+            lambda outcome: compare_rates(data.responses, reference=data.reference, outcome=outcome)  # type: ignore[arg-type]
+        ),
+    }
+
+
+def longitudinal(data: AnalysisData) -> Tables:
+    """GEE logistic model of complete response with arm by visit, and standardised response by visit."""
+    from analyses.longitudinal import fit_gee, marginal_response
+
+    frame = data.responses.assign(
+        complete=(data.responses["response"] == "CR").astype(int),
+        treated=(data.responses["arm"] == data.treated).astype(int),
+        visit=data.responses["visit_month"].astype(int).map("month {:02d}".format),
+    )
+    return {
+        "response_gee": _attempt(
+            "response_gee",
+            lambda: fit_gee(
+                frame, "complete ~ treated * visit", subject_col="patient_id", correlation="exchangeable"
+            ).tidy(),
+        ),
+        "response_standardised": _attempt(
+            "response_standardised",
+            lambda: marginal_response(data.responses, reference=data.reference, outcome="CR", adjust=ADJUSTMENT),
+        ),
+    }
+
+
+def survival(data: AnalysisData) -> Tables:
+    """Event-free survival (renal flare, ESKD, death) from day 0, its contrasts, and the incidence of flare."""
+    from analyses.survival import (
+        cumulative_incidence,
+        fit_cox,
+        kaplan_meier,
+        logrank,
+        numbers_at_risk,
+        restricted_mean,
+    )
+
+    frame = _with_treated(data)
+
+    def cox(formula: str, population: str) -> tuple[ResultTable, ResultTable]:
+        fit = fit_cox(frame, formula, duration_col="years", event_col="event")
+        return _in_population(fit.tidy(), population), _in_population(fit.test_proportional_hazards(), population)
+
+    models = [_attempt_pair("cox", lambda: cox("treated", "unadjusted"), "unadjusted")]
+    models.append(_attempt_pair("cox", lambda: cox(f"treated + {ADJUSTMENT}", "adjusted"), "adjusted"))
+    tables = {
+        "flare_free_survival": lambda: kaplan_meier(frame, by="arm", duration_col="years", event_col="event"),
+        "flare_free_at_risk": lambda: numbers_at_risk(
+            frame, by="arm", times=[0, 0.5, 1, 2, 3, 4, 5], duration_col="years", event_col="event"
+        ),
+        "flare_free_logrank": lambda: logrank(frame, by="arm", duration_col="years", event_col="event"),
+        "flare_free_restricted_mean": lambda: restricted_mean(
+            frame, by="arm", tau=HORIZON_YEARS, duration_col="years", event_col="event"
+        ),
+        "flare_incidence": lambda: _named_causes(
+            cumulative_incidence(frame, duration_col="years", event_col="cause", by="arm")
+        ),
+    }
+    return {name: _in_years(_attempt(name, run)) for name, run in tables.items()} | {
+        "cox": concat_results([estimates for estimates, _ in models]),
+        "cox_proportional_hazards": concat_results([test for _, test in models]),
+    }
+
+
+def propensity(data: AnalysisData) -> Tables:
+    """Propensity score, balance before and after weighting, weighted response difference and weighted Cox model."""
+    from analyses.propensity import PropensityFit, fit_propensity
+
+    frame = _with_treated(data)
+    fit: PropensityFit
+    try:
+        fit = fit_propensity(frame, PROPENSITY, treatment_col="arm", treated=data.treated)
+    except AnalysisError as error:
+        names = (
+            "propensity_score",
+            "propensity_balance",
+            "propensity_sample_size",
+            "weighted_response",
+            "weighted_cox",
+        )
+        return {name: _failure(name, error) for name in names}
+    return {
+        "propensity_score": fit.tidy(),
+        "propensity_balance": fit.balance(),
+        "propensity_sample_size": fit.effective_sample_size(fit.weights()),
+        "weighted_response": _attempt("weighted_response", lambda: _weighted_response(data, fit)),
+        "weighted_cox": _attempt("weighted_cox", lambda: _weighted_cox(frame.assign(weight=fit.weights()))),
+    }
+
+
+def _weighted_response(data: AnalysisData, fit: object) -> ResultTable:
+    from analyses.comparison import weighted_rates
+    from analyses.propensity import PropensityFit
+
+    assert isinstance(fit, PropensityFit)
+    rows = data.baseline.reset_index(drop=True).reset_index(names="row").set_index("patient_id")["row"]
+    weights = fit.estimated_weights().for_rows(data.responses["patient_id"].map(rows).to_numpy())
+    by_outcome = {
+        "CR": data.responses["response"] == "CR",
+        "CR or PR": data.responses["response"] != "NR",
+    }
+    return concat_results(
+        _with_term(
+            weighted_rates(
+                data.responses.assign(responded=responded),
+                outcome_col="responded",
+                treatment_col="arm",
+                treated=data.treated,
+                weights=weights,
+                time_col="visit_month",
+            ),
+            outcome,
+        )
+        for outcome, responded in by_outcome.items()
+    )
+
+
+def _weighted_cox(frame: pd.DataFrame) -> ResultTable:
+    from analyses.survival import fit_cox
+
+    fit = fit_cox(frame, "treated", duration_col="years", event_col="event", weights_col="weight", robust=True)
+    return _in_population(fit.tidy(), "weighted")
+
+
+ANALYSES: Mapping[str, Callable[[AnalysisData], Tables]] = {
+    "describe": describe,
+    "response": response,
+    "longitudinal": longitudinal,
+    "survival": survival,
+    "propensity": propensity,
+}
+"""Groups of analyses by the name that ``--only`` takes."""
+
+
+def run_analyses(data: AnalysisData, *, only: Sequence[str] | None = None) -> Tables:
+    """Run groups of analyses.
+
+    Parameters
+    ----------
+    data
+        Analysis frames of a cohort.
+    only
+        Names of groups (:data:`ANALYSES`); all if ``None``.
+
+    Returns
+    -------
+    dict of str to ResultTable
+        Result tables by name. An analysis that the data cannot support is a row whose ``note`` says why.
+
+    Raises
+    ------
+    UsageError
+        If a group is unknown.
+    """
+    chosen = list(ANALYSES) if only is None else list(only)
+    unknown = [name for name in chosen if name not in ANALYSES]
+    if unknown or not chosen:
+        raise UsageError(
+            "no analysis of that name",
+            where="--only",
+            got=", ".join(unknown) or "nothing",
+            remedy=f"choose from {', '.join(ANALYSES)}",
+        )
+    tables: Tables = {}
+    for name in chosen:
+        tables |= ANALYSES[name](data)
+    return tables
+
+
+def _attempt(name: str, run: Callable[[], ResultTable]) -> ResultTable:
+    try:
+        return run()
+    except AnalysisError as error:
+        return _failure(name, error)
+
+
+def _attempt_pair(
+    name: str, run: Callable[[], tuple[ResultTable, ResultTable]], population: str
+) -> tuple[ResultTable, ResultTable]:
+    try:
+        return run()
+    except AnalysisError as error:
+        failed = _in_population(_failure(name, error), population)
+        return failed, failed
+
+
+def _failure(name: str, error: AnalysisError) -> ResultTable:
+    return result_table([{"note": f"not estimated: {error}"}], analysis=name, statistic="none")
+
+
+def _each_outcome(run: Callable[[str], ResultTable]) -> ResultTable:
+    return concat_results(_attempt(outcome, lambda outcome=outcome: run(outcome)) for outcome in OUTCOMES)  # type: ignore[misc]
+
+
+def _with_treated(data: AnalysisData) -> pd.DataFrame:
+    return data.event_free.assign(treated=(data.event_free["arm"] == data.treated).astype(int))
+
+
+def _in_population(table: ResultTable, population: str) -> ResultTable:
+    return ResultTable(
+        table.frame.assign(population=pd.array([population] * len(table), dtype="string")), table.metadata
+    )
+
+
+def _with_term(table: ResultTable, term: str) -> ResultTable:
+    return ResultTable(table.frame.assign(term=pd.array([term] * len(table), dtype="string")), table.metadata)
+
+
+def _in_years(table: ResultTable) -> ResultTable:
+    unit = table.frame["time_unit"].where(table.frame["time"].isna(), "year")
+    return ResultTable(table.frame.assign(time_unit=unit), table.metadata)
+
+
+def _named_causes(table: ResultTable) -> ResultTable:
+    named = table.frame["term"].replace({"1": "renal_flare", "2": "eskd or death"})
+    return ResultTable(table.frame.assign(term=named), table.metadata)

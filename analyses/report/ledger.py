@@ -1,0 +1,185 @@
+"""The ledger section: every published number beside what the cohort gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pandas as pd
+
+from analyses.figures.formatting import MISSING
+from analyses.figures.labels import in_words, outcome_label, visit_label
+from analyses.report.content import Group, Row, Section, Table
+from analyses.report.inputs import Results
+from cohort.errors import AnalysisError
+
+VERDICTS: dict[str, tuple[str, str]] = {
+    "reproduced": ("✓", "the cohort gives the published number to its last printed decimal"),
+    "consistent": ("≈", "a finding in words, or a p-value given as a limit, and the cohort agrees with it"),
+    "not attainable by the listed tests": (
+        "≠",
+        "a published p-value that none of the listed unadjusted tests gives for any admissible number of patients; "
+        "another method, such as an adjusted model, may have been used",
+    ),
+    "superseded": ("»", "an earlier abstract's number that a later text replaced"),
+    "not reproduced": ("✗", "the cohort gives something else"),
+    "not checkable": ("–", "nothing was published that could be computed"),
+}
+"""Sign and explanation of each verdict, in the order of the summary."""
+
+_RATES = ("complete_response", "partial_response", "overall_response")
+_HOW_TO_READ = (
+    "Under a rate stand the whole patients behind it: responders of those assessed. The number in brackets names the "
+    "source, listed under the table; beneath each item stands its name in the study file."
+)
+_STATUSES = {"reported": "Final paper or editorial", "reported_earlier": "Conference abstract"}
+_MEASURES = {
+    "total_patients": "Patients in all",
+    "arm_size": "Patients in the arm",
+    "monotherapy_count": "Patients on the drug alone",
+    "monotherapy_percentage": "Patients on the drug alone, %",
+    "baseline_balance": "Similarity of the arms at the start",
+    "class_v": "Class V",
+    "disease_severity": "Severity of disease at the start",
+    "treatment_pattern": "Drugs taken together",
+}
+
+
+def ledger_section(results: Results) -> Section:
+    """Make the section from the ledger, or say that nothing was compared.
+
+    Parameters
+    ----------
+    results
+        A results folder.
+
+    Returns
+    -------
+    Section
+        A summary of the verdicts, what each means, and the table in groups: response rates, p-values, other numbers
+        and findings, superseded numbers.
+
+    Raises
+    ------
+    AnalysisError
+        A verdict that is not one of :data:`VERDICTS`.
+    """
+    title = "Published against reproduced"
+    if results.ledger is None:
+        return Section(
+            "ledger",
+            title,
+            ("Nothing was compared with the publication: these results hold no ledger.",),
+        )
+    ledger = results.ledger
+    unknown = sorted(set(ledger["verdict"].dropna()) - set(VERDICTS))
+    if unknown:
+        raise AnalysisError(
+            "unknown verdict",
+            where="ledger, column verdict",
+            got=", ".join(unknown),
+            remedy=f"known: {', '.join(VERDICTS)}",
+        )
+    present = [name for name in VERDICTS if (ledger["verdict"] == name).any()]
+    return Section(
+        "ledger",
+        title,
+        (verdict_summary(ledger), _HOW_TO_READ),
+        terms=tuple((f"{VERDICTS[name][0]} {in_words(name)}", VERDICTS[name][1]) for name in present),
+        tables=(_table(ledger, results.facts.labels),),
+    )
+
+
+def verdict_summary(ledger: pd.DataFrame) -> str:
+    """Count the verdicts in one sentence.
+
+    Examples
+    --------
+    >>> verdict_summary(pd.DataFrame({"verdict": ["reproduced", "reproduced", "not checkable"]}))
+    'Of 3 published numbers and findings: 2 reproduced, 1 not checkable.'
+    """
+    counts = ledger["verdict"].value_counts()
+    parts = [f"{counts[name]} {name}" for name in VERDICTS if name in counts]
+    return f"Of {len(ledger)} published numbers and findings: {', '.join(parts)}."
+
+
+def _table(ledger: pd.DataFrame, labels: Mapping[str, str]) -> Table:
+    sources = {source: number for number, source in enumerate(dict.fromkeys(ledger["source"].dropna()), start=1)}
+    compared = _compared_measures(ledger)
+    superseded = ledger["verdict"] == "superseded"
+    rate = ledger["measure"].isin(_RATES) & ledger["assessed"].notna() & ~superseded
+    p_value = (ledger["measure"] == "p_value") & ~superseded
+    groups = (
+        ("Response rates, %", rate),
+        ("p-values", p_value),
+        ("Other numbers and findings", ~(rate | p_value | superseded)),
+        ("Superseded numbers", superseded),
+    )
+    return Table(
+        "Published items and what this cohort gives",
+        ("Published item", "Arm\nvisit", "Published", "Here\npatients", "Verdict", "Why"),
+        tuple(
+            Group(
+                tuple(
+                    _row(row, labels, sources, compared) for _, row in ledger[chosen.to_numpy(dtype=bool)].iterrows()
+                ),
+                heading,
+            )
+            for heading, chosen in groups
+            if chosen.any()
+        ),
+        notes=tuple(f"[{number}] {_kind(ledger, source)}: {source}" for source, number in sources.items()),
+        text_columns=frozenset({1, 2, 3, 4, 5}),
+    )
+
+
+def _row(row: pd.Series, labels: Mapping[str, str], sources: Mapping[str, int], compared: Mapping[str, str]) -> Row:
+    measure = str(row["measure"])
+    name = compared[row["target_id"]] if measure == "p_value" else _measure(measure)
+    cited = f" [{sources[row['source']]}]" if row["source"] in sources else ""
+    arm = labels.get(_text(row["arm"]), _text(row["arm"])) or "Both arms"
+    whole = f"\n{row['responders']:.0f} of {row['assessed']:.0f}" if pd.notna(row["assessed"]) else ""
+    sign, _ = VERDICTS[row["verdict"]]
+    return Row(
+        (
+            f"{name}{cited}\n{row['target_id']}",
+            f"{arm}{_visit(row['month'])}",
+            _text(row["printed"]) or MISSING,
+            f"{_text(row['reproduced']) or MISSING}{whole}",
+            f"{sign} {in_words(str(row['verdict']))}",
+            _text(row["reason"]),
+        ),
+        look=str(row["verdict"]).split()[0] if row["verdict"] in ("reproduced", "consistent") else "other",
+    )
+
+
+def _compared_measures(ledger: pd.DataFrame) -> dict[str, str]:
+    """Name what each p-value compares: the measure of the other targets that share the stem of its identifier."""
+    others = ledger[ledger["measure"] != "p_value"]
+    names: dict[str, str] = {}
+    for identifier in ledger.loc[ledger["measure"] == "p_value", "target_id"]:
+        stem = re.sub(r"_p(_\d+)?$", "", identifier)
+        siblings = others["target_id"].str.fullmatch(rf"{re.escape(stem)}(_.*)?").fillna(False).to_numpy(dtype=bool)
+        measures = list(dict.fromkeys(others.loc[siblings, "measure"]))
+        names[identifier] = f"p-value: {_measure(measures[0]).lower()}" if measures else "p-value"
+    return names
+
+
+def _measure(code: str) -> str:
+    return _MEASURES.get(code, outcome_label(code))
+
+
+def _kind(ledger: pd.DataFrame, source: str) -> str:
+    status = str(ledger.loc[(ledger["source"] == source).fillna(False), "status"].iloc[0])
+    return _STATUSES.get(status, in_words(status))
+
+
+def _text(value: object) -> str:
+    return "" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
+
+
+def _visit(month: object) -> str:
+    text = _text(month)
+    if not text:
+        return ""
+    return f"\n{visit_label(float(text)) if text.replace('.', '', 1).isdigit() else text}"

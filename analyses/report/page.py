@@ -1,0 +1,92 @@
+"""One self-contained HTML page from a results folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analyses.report.baseline import flow_section, table_one_section
+from analyses.report.content import Section
+from analyses.report.effects import balance_section, effects_section
+from analyses.report.inputs import Facts, Results, read_results
+from analyses.report.ledger import ledger_section
+from analyses.report.origin import making_section, provenance_section
+from analyses.report.response import response_rates_section, response_states_section
+from analyses.report.survival import incidence_section, survival_section
+
+
+def build_report(folder: Path) -> str:
+    """Build the report of a results folder.
+
+    Parameters
+    ----------
+    folder
+        Holds ``results.json``, result tables ``NAME.parquet`` and, optionally, ``ledger.parquet`` and
+        ``provenance.parquet``, as ``lncohort reproduce`` and ``lncohort analyze`` write them. Nothing else is read.
+
+    Returns
+    -------
+    str
+        A complete HTML document with its style and figures inside: no script, and nothing from the network. The same
+        folder gives the same text. A section whose table is absent says that the analysis was not run.
+
+    Raises
+    ------
+    AnalysisError
+        When the folder is not a results folder, or a table in it cannot be read or has other columns.
+
+    Examples
+    --------
+    >>> build_report(Path("no-such-folder"))
+    Traceback (most recent call last):
+    ...
+    cohort.errors.AnalysisError: no-such-folder: not a results folder; got no file results.json; ...
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    results = read_results(folder)
+    environment = Environment(
+        loader=PackageLoader("analyses.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html").render(
+        facts=results.facts,
+        summary=summary(results.facts),
+        sections=_sections(results),
+    )
+
+
+def summary(facts: Facts) -> str:
+    """Say in one sentence what the page is about.
+
+    Parameters
+    ----------
+    facts
+        What ``results.json`` says.
+    """
+    patients = sum(arm.size for arm in facts.arms)
+    arms = " and ".join(f"{arm.size} {arm.label.lower()}" for arm in facts.arms)
+    if facts.synthetic:
+        return (
+            f"{patients} synthetic patients ({arms}), generated from the published results of the study named above, "
+            "are analysed as a registry would be, and every published number is set beside what they give."
+        )
+    return f"The recorded patients of a registry, analysed like the study named above ({patients} patients: {arms})."
+
+
+def _sections(results: Results) -> tuple[Section, ...]:
+    return (
+        ledger_section(results),
+        flow_section(results),
+        table_one_section(results),
+        response_states_section(results),
+        response_rates_section(results),
+        survival_section(results),
+        incidence_section(results),
+        effects_section(results),
+        balance_section(results),
+        provenance_section(results),
+        making_section(results.facts),
+    )

@@ -1,0 +1,161 @@
+"""Columns of a data frame turned into the checked arrays every survival estimator takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analyses.design_matrix import existing_column, ordered_levels
+from cohort.errors import AnalysisError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SurvivalColumns:
+    """Checked arrays of shape ``(n,)`` in the row order of the data.
+
+    ``causes`` is 0 for censored and 1 (or a cause number) for a failure; ``weights`` and ``entries`` are None when not
+    asked for.
+    """
+
+    durations: FloatArray
+    causes: IntArray
+    weights: FloatArray | None
+    entries: FloatArray | None
+
+    @property
+    def events(self) -> NDArray[np.bool_]:
+        """True where a row ends in a failure of any cause."""
+        return self.causes > 0
+
+    def rows(self, chosen: IntArray) -> SurvivalColumns:
+        """Return the chosen rows."""
+        return SurvivalColumns(
+            self.durations[chosen],
+            self.causes[chosen],
+            None if self.weights is None else self.weights[chosen],
+            None if self.entries is None else self.entries[chosen],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouping:
+    """Levels that occur, as text in the order of the results, and each row's level number, shape ``(n,)``.
+
+    ``levels`` holds None alone when there is no grouping.
+    """
+
+    levels: tuple[str | None, ...]
+    codes: IntArray
+
+    def members(self) -> Iterator[tuple[str | None, IntArray]]:
+        """Yield each level with the rows that have it."""
+        for code, level in enumerate(self.levels):
+            yield level, np.flatnonzero(self.codes == code)
+
+
+def survival_columns(
+    data: pd.DataFrame,
+    *,
+    duration_col: str,
+    event_col: str,
+    weights_col: str | None = None,
+    entry_col: str | None = None,
+    competing: bool = False,
+) -> SurvivalColumns:
+    """Read and check the columns of a survival request.
+
+    Durations are finite and not negative; zero is allowed. Events are 0 or 1 (or booleans), or with ``competing``
+    whole numbers from 0. Weights are finite and above zero. Entries are not negative and below their duration.
+
+    Raises
+    ------
+    AnalysisError
+        For no rows, an unknown, non-numeric or incomplete column, or a value outside those ranges.
+    """
+    if not len(data):
+        raise AnalysisError(
+            "no rows", where=f"duration_col {duration_col!r}", remedy="check how the data were filtered"
+        )
+    durations = _numbers(data, duration_col, "duration_col")
+    _require(durations >= 0, durations, data, f"duration_col {duration_col!r}", "durations must not be negative")
+    events = _numbers(data, event_col, "event_col")
+    where = f"event_col {event_col!r}"
+    if competing:
+        whole = (events >= 0) & (events == np.floor(events))
+        _require(whole, events, data, where, "causes must be whole numbers, 0 for censored")
+    else:
+        _require(np.isin(events, (0.0, 1.0)), events, data, where, "events must be 0 (censored) or 1 (event)")
+    weights = entries = None
+    if weights_col is not None:
+        weights = _numbers(data, weights_col, "weights_col")
+        _require(weights > 0, weights, data, f"weights_col {weights_col!r}", "weights must be above zero")
+    if entry_col is not None:
+        entries = _numbers(data, entry_col, "entry_col")
+        where = f"entry_col {entry_col!r}"
+        _require(entries >= 0, entries, data, where, "entry times must not be negative")
+        _require(entries < durations, entries, data, where, "entry must come before the duration")
+    return SurvivalColumns(durations, events.astype(np.intp), weights, entries)
+
+
+def grouping(data: pd.DataFrame, by: str | None) -> Grouping:
+    """Split rows by the levels of a column; levels that no row has are not groups."""
+    if by is None:
+        return Grouping((None,), np.zeros(len(data), dtype=np.intp))
+    levels, codes = ordered_levels(existing_column(data, by, role="by"))
+    return Grouping(levels, codes)
+
+
+def stratum_codes(data: pd.DataFrame, strata: str | Sequence[str] | None) -> IntArray:
+    """Number the combinations of the strata columns from 0, shape ``(n,)``; all 0 without strata."""
+    codes = np.zeros(len(data), dtype=np.intp)
+    names = [strata] if isinstance(strata, str) else list(strata or [])
+    for name in names:
+        levels, own = ordered_levels(existing_column(data, name, role="strata"))
+        codes = np.unique(codes * len(levels) + own, return_inverse=True)[1]
+    return codes
+
+
+def cluster_codes(data: pd.DataFrame, cluster_col: str) -> IntArray:
+    """Number the clusters from 0, shape ``(n,)``."""
+    return ordered_levels(existing_column(data, cluster_col, role="cluster_col"))[1]
+
+
+def check_conf_level(conf_level: float) -> None:
+    """Raise an AnalysisError unless the level lies strictly between 0 and 1."""
+    if not 0 < conf_level < 1:
+        raise AnalysisError(
+            "a confidence level lies between 0 and 1", where="conf_level", got=str(conf_level), remedy="use 0.95"
+        )
+
+
+def check_choice(value: str, choices: Sequence[str], *, where: str) -> None:
+    """Raise an AnalysisError that lists the choices unless ``value`` is one of them."""
+    if value not in choices:
+        raise AnalysisError("unknown choice", where=where, got=repr(value), remedy=f"use one of {', '.join(choices)}")
+
+
+def _numbers(data: pd.DataFrame, name: str, role: str) -> FloatArray:
+    column = existing_column(data, name, role=role)
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        raise AnalysisError(
+            "the column must be numeric", where=f"{role} {name!r}", got=str(column.dtype), remedy="convert it first"
+        )
+    values = column.to_numpy(dtype=np.float64)
+    _require(np.isfinite(values), values, data, f"{role} {name!r}", "values must be finite")
+    return values
+
+
+def _require(good: NDArray[np.bool_], values: FloatArray, data: pd.DataFrame, where: str, what: str) -> None:
+    bad = np.flatnonzero(~good)
+    if len(bad):
+        first = ", ".join(f"{values[row]:g} in row {data.index[row]}" for row in bad[:3])
+        raise AnalysisError(
+            what, where=where, got=f"{first} ({len(bad)} rows)", remedy="correct these rows or leave them out"
+        )

@@ -1,0 +1,42 @@
+"""``lncohort analyze``: the prespecified analyses of a cohort directory."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cohort.cli.console import print_line, suggest
+from cohort.cli.options import CohortFolder, Out, Overwrite
+
+
+def analyze(
+    cohort: CohortFolder,
+    out: Out,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only", metavar="NAMES", help="Comma-separated: describe, response, longitudinal, survival, propensity."
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Run the analyses of a two-arm cohort and write each result as Parquet and CSV.
+
+    Response and flares are derived afresh from the raw laboratory values. Results are tidy tables with fixed columns
+    (estimate, interval, p-value, n, method, note); an analysis the data cannot support is a row whose note says why.
+    """
+    from analyses.plan import run_analyses
+    from cohort.cli.pipeline import open_cohort, prepare, require_sound, write_results
+    from cohort.output import check_free, new_directory
+
+    check_free(out, overwrite=overwrite)
+    groups = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
+    opened = open_cohort(cohort)
+    require_sound(opened)
+    with new_directory(out, overwrite=overwrite) as folder:
+        tables = run_analyses(prepare(opened), only=groups)
+        write_results(folder, opened, tables, None, f"lncohort analyze DIR --out {out.name}")
+    for name in tables:
+        print_line(str(out / f"{name}.parquet"))
+    suggest(f"lncohort report {out} --out report.html")

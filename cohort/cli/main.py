@@ -1,0 +1,58 @@
+"""The ``lncohort`` command: registers one file per command and turns every deliberate error into one line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cohort import __version__
+from cohort.cli.analyze import analyze
+from cohort.cli.audit import audit
+from cohort.cli.derive import derive
+from cohort.cli.dictionary import dictionary
+from cohort.cli.generate import generate
+from cohort.cli.report import report
+from cohort.cli.reproduce import reproduce
+from cohort.cli.studies import studies
+from cohort.cli.validate import validate
+from cohort.errors import LncohortError
+
+app = typer.Typer(
+    name="lncohort",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (reproduce, studies, audit, dictionary, generate, validate, derive, analyze, report):
+    app.command(name=command.__name__)(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"lncohort {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def overview(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Rebuild published lupus-nephritis cohorts as patient-level data and analyse them as a registry would.
+
+    Start with `lncohort reproduce`. Data go to stdout, talk to stderr. Exit codes: 0 done, 1 something checked fell
+    short, 2 usage or bad input.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except LncohortError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(error.exit_code) from None

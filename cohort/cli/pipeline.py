@@ -1,0 +1,172 @@
+"""What several commands do: generate into a folder, derive, analyse, and write results with their provenance."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cohort import __version__
+from cohort.definitions import KDIGO_2012, KIM2025, ResponseDefinition
+from cohort.errors import CohortDirectoryError
+from cohort.flare import derive_flares
+from cohort.output import replace_directory
+from cohort.provenance import PROVENANCE_COLUMNS, provenance_table
+from cohort.record import Study
+from cohort.response import derive_responses
+from cohort.schema import DERIVED_TABLES
+from cohort.store import Cohort, file_hash, read_cohort, write_cohort, write_table
+from cohort.targets import available_studies, load_study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyses.datasets import AnalysisData
+    from cohort.results import ResultTable
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCohort:
+    """A cohort directory read and checked, with its study."""
+
+    folder: Path
+    cohort: Cohort
+    study: Study
+
+    @property
+    def arm_codes(self) -> list[str]:
+        """Codes of the study's arms."""
+        return [arm.code for arm in self.study.arms]
+
+
+def open_cohort(folder: Path) -> OpenedCohort:
+    """Read a cohort directory and the study file it names.
+
+    Raises
+    ------
+    CohortDirectoryError
+        If it is not a readable cohort directory, or of a study this package does not carry.
+    """
+    cohort = read_cohort(folder)
+    if cohort.study not in available_studies():
+        raise CohortDirectoryError(
+            "the cohort is of a study this package does not carry",
+            where=str(folder / "cohort.json"),
+            got=repr(cohort.study),
+            remedy=f"known: {', '.join(available_studies())}",
+        )
+    return OpenedCohort(folder, cohort, load_study(cohort.study))
+
+
+def require_sound(opened: OpenedCohort) -> None:
+    """Refuse a cohort whose rows break the schema (ids, codes, impossible values), before anything is computed.
+
+    Raises
+    ------
+    CohortDirectoryError
+        Naming the first finding; ``lncohort validate`` lists all.
+    """
+    from cohort.validation import schema_findings
+
+    findings = schema_findings(opened.cohort, arms=opened.arm_codes)
+    if len(findings):
+        first = findings.iloc[0]
+        raise CohortDirectoryError(
+            f"{len(findings)} validation finding{'s' if len(findings) > 1 else ''}; the first: {first['rule']}",
+            where=f"{opened.folder}, table {first['table']}, column {first['column']}, {first['first_rows']}",
+            got=str(first["got"]),
+            remedy=f"run `lncohort validate {opened.folder}` to see them all",
+        )
+
+
+def generate_into(folder: Path, study: Study, seed: int) -> None:
+    """Generate an exact cohort into the existing, empty ``folder``."""
+    from synthetic.generate import generate_exact
+
+    made = generate_exact(study, seed=seed)
+    write_cohort(made.cohort, folder, made.truth)
+
+
+def derive_into(folder: Path, cohort: Cohort, definitions: Sequence[ResponseDefinition]) -> dict[str, pd.DataFrame]:
+    """Write ``derived/`` of a cohort directory, replacing an earlier one in one rename; return the tables."""
+    import shutil
+    import tempfile
+
+    responses = [derive_responses(cohort.patients, cohort.visits, definition) for definition in definitions]
+    flares = derive_flares(cohort.patients, cohort.visits, definitions[0], KDIGO_2012)
+    tables = {"responses": pd.concat(responses, ignore_index=True), "flares": flares}
+    scratch = Path(tempfile.mkdtemp(prefix=".derived.", dir=folder))
+    try:
+        new = scratch / "new"
+        new.mkdir()
+        for table in DERIVED_TABLES:
+            write_table(tables[table.name], table, new / f"{table.name}.parquet")
+        replace_directory(new, folder / "derived", scratch / "old")
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return tables
+
+
+def prepare(opened: OpenedCohort) -> AnalysisData:
+    """Lay out the analysis frames of a two-arm cohort under the study's definition."""
+    from analyses.datasets import analysis_data
+
+    treated = next(arm.code for arm in opened.study.arms if arm.tacrolimus)
+    reference = next(arm.code for arm in opened.study.arms if not arm.tacrolimus)
+    return analysis_data(opened.cohort, treated=treated, reference=reference, response=KIM2025, flare=KDIGO_2012)
+
+
+def write_results(
+    folder: Path,
+    opened: OpenedCohort,
+    tables: dict[str, ResultTable],
+    ledger: pd.DataFrame | None,
+    command: str,
+) -> None:
+    """Write result tables, the ledger, the provenance of every number, and ``results.json`` into ``folder``."""
+    study, cohort = opened.study, opened.cohort
+    input_hash = {name: file_hash(opened.folder / f"{name}.parquet") for name in ("patients", "visits", "events")}
+    for name, table in tables.items():
+        table.with_metadata(seed=cohort.seed, versions=_versions(), input_hash=input_hash).write(folder, name)
+    if ledger is not None:
+        _write_frame(ledger, folder, "ledger")
+    _write_frame(_provenance(cohort), folder, "provenance")
+    facts = {
+        "study": {"name": study.name, "title": study.title, "citation": study.citation, "doi": study.doi},
+        "arms": [{"code": arm.code, "label": arm.label, "size": arm.size} for arm in study.arms],
+        "seed": cohort.seed,
+        "mode": cohort.mode,
+        "synthetic": cohort.mode is not None,
+        "package_version": __version__,
+        "definitions": [KIM2025.name, KDIGO_2012.name],
+        "notes": {name: value for name, value in cohort.notes.items() if name != "assumptions"},
+        "command": command,
+        "input_hash": input_hash,
+    }
+    text = json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    (folder / "results.json").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_frame(frame: pd.DataFrame, folder: Path, name: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    pq.write_table(content, folder / f"{name}.parquet", compression="zstd")
+    frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+
+
+def _provenance(cohort: Cohort) -> pd.DataFrame:
+    recorded = cohort.notes.get("assumptions")
+    if isinstance(recorded, list):
+        return pd.DataFrame(recorded, columns=list(PROVENANCE_COLUMNS)).astype("string")
+    return provenance_table(KIM2025, KDIGO_2012).astype("string")
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("lncohort", "numpy", "pandas", "scipy", "statsmodels", "pyarrow")}

@@ -1,0 +1,120 @@
+"""``lncohort studies``: the published records at hand, number by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cohort.cli.console import print_json, print_line, print_table, suggest
+
+if TYPE_CHECKING:
+    from cohort.targets import Study, Target
+
+
+def studies(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="A study that lncohort carries, or the path of a study file (.toml); without it, list them."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Show what is published about a study: arms, definitions, every printed number and finding, with sources.
+
+    Each number says where it comes from: reported (the final paper), reported_earlier (a conference abstract of the
+    same cohort). A number that a later text replaced is kept and marked with what replaced it. Printed values are
+    shown as printed, to the last decimal.
+    """
+    from cohort.targets import available_studies, load_study
+
+    if name is None:
+        _list([load_study(known) for known in available_studies()], as_json=as_json)
+        return
+    study = load_study(name)
+    if as_json:
+        print_json(study.model_dump(mode="json", by_alias=True))
+        return
+    _show(study)
+    suggest(f"lncohort audit {name}", f"lncohort generate {name} --out DIR")
+
+
+def _list(known: list[Study], *, as_json: bool) -> None:
+    if as_json:
+        keys = ("name", "title", "citation", "doi")
+        print_json([study.model_dump(mode="json", include=set(keys)) for study in known])
+        return
+    rows = [(study.name, study.title, " + ".join(str(arm.size) for arm in study.arms), study.doi) for study in known]
+    print_table("Studies", ("name", "title", "patients", "doi"), rows)
+    suggest(*(f"lncohort studies {study.name}" for study in known))
+
+
+def _show(study: Study) -> None:
+    print_line(study.citation)
+    print_line(f"https://doi.org/{study.doi}")
+    print_line()
+    arms = [(arm.code, arm.label, str(arm.size), arm.status, arm.source) for arm in study.arms]
+    print_table("Arms", ("arm", "label", "patients", "status", "source"), arms)
+    facts = [(fact.id, fact.value, fact.status, fact.source, fact.note) for fact in study.facts]
+    print_table("Design", ("fact", "value", "status", "source", "note"), facts)
+    definitions = [
+        (entry.term, entry.wording or "not found", entry.status, entry.source, entry.note)
+        for entry in study.definitions
+    ]
+    print_table("Definitions, as worded by the source", ("term", "wording", "status", "source", "note"), definitions)
+    _show_targets(study)
+    sources = [(source.key, source.citation, source.url) for source in study.sources]
+    print_table("Sources", ("source", "text", "address"), sources)
+
+
+def _show_targets(study: Study) -> None:
+    from cohort.targets import TargetKind
+
+    numbers = [target for target in study.targets if target.kind is TargetKind.NUMBER]
+    print_table(
+        "Printed numbers",
+        ("target", "measure", "arm", "month", "printed", "unit", "status", "source", "note"),
+        [
+            (
+                target.id,
+                f"{target.measure} of {target.compares}" if target.compares else target.measure,
+                target.arm or "",
+                _month(target),
+                target.printed,
+                target.unit or "",
+                target.status,
+                target.source,
+                _note(target),
+            )
+            for target in numbers
+        ],
+    )
+    print_table(
+        "Findings in words",
+        ("target", "measure", "arm", "month", "claim", "finding", "status", "source", "note"),
+        [
+            (
+                target.id,
+                target.measure,
+                target.arm or "",
+                _month(target),
+                target.claim or "",
+                target.statement or "",
+                target.status,
+                target.source,
+                _note(target),
+            )
+            for target in study.targets
+            if target.kind is TargetKind.FINDING
+        ],
+    )
+
+
+def _month(target: Target) -> str:
+    return "" if target.month is None else str(target.month)
+
+
+def _note(target: Target) -> str:
+    replaced = f"Superseded by {target.superseded_by}." if target.superseded_by else ""
+    return f"{replaced} {target.note}".strip()

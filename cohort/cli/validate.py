@@ -1,0 +1,36 @@
+"""``lncohort validate``: every fault of a cohort directory at once."""
+
+from __future__ import annotations
+
+import typer
+
+from cohort.cli.console import print_json, print_line, print_table, suggest, talk
+from cohort.cli.options import AsJson, CohortFolder
+
+
+def validate(cohort: CohortFolder, as_json: AsJson = False) -> None:
+    """Check a cohort directory: types, codes, limits, keys, and what its tables must say together.
+
+    Lists every finding with table, column, rule, patients and values. Exit code 0 if there is none, 1 if there are
+    findings, 2 if the directory cannot be read.
+    """
+    from cohort.cli.pipeline import open_cohort
+    from cohort.definitions import KIM2025
+    from cohort.store import changed_tables
+    from cohort.validation import FINDING_COLUMNS, validate_cohort
+
+    opened = open_cohort(cohort)
+    findings = validate_cohort(opened.cohort, arms=opened.arm_codes, response=KIM2025)
+    changed = changed_tables(cohort)
+    if as_json:
+        print_json({"findings": findings.to_dict("records"), "changed_tables": changed})
+    elif len(findings):
+        rows = [tuple(str(value) for value in row) for row in findings.itertuples(index=False)]
+        print_table("Findings", FINDING_COLUMNS, rows)
+    else:
+        print_line(f"{cohort}: no findings")
+    if changed:
+        talk(f"note: changed since cohort.json was written: {', '.join(changed)}")
+    if len(findings):
+        raise typer.Exit(1)
+    suggest(f"lncohort derive {cohort}", f"lncohort analyze {cohort} --out RESULTS")

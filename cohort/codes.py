@@ -1,0 +1,137 @@
+"""The closed vocabularies of the cohort tables."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Sex(StrEnum):
+    """Sex as the creatinine-based eGFR equations use it."""
+
+    FEMALE = "female"
+    MALE = "male"
+
+
+class IsnRpsClass(StrEnum):
+    """ISN/RPS 2003 histological class of lupus nephritis at biopsy."""
+
+    II = "II"
+    III = "III"
+    IV = "IV"
+    V = "V"
+    III_V = "III+V"
+    IV_V = "IV+V"
+
+
+class Ethnicity(StrEnum):
+    """Self-reported origin."""
+
+    KOREAN = "korean"
+    OTHER_ASIAN = "other_asian"
+    OTHER = "other"
+
+
+class EndReason(StrEnum):
+    """Why follow-up ended."""
+
+    COMPLETED = "completed"
+    DATA_LOCK = "data_lock"
+    LOST = "lost_to_follow_up"
+    DEATH = "death"
+
+
+class Drug(StrEnum):
+    """Drugs of the treatments table."""
+
+    TACROLIMUS = "tacrolimus"
+    MYCOPHENOLATE = "mycophenolate"
+    AZATHIOPRINE = "azathioprine"
+    MIZORIBINE = "mizoribine"
+    CYCLOPHOSPHAMIDE = "cyclophosphamide"
+    PREDNISOLONE = "prednisolone"
+    HYDROXYCHLOROQUINE = "hydroxychloroquine"
+    RAAS_INHIBITOR = "raas_inhibitor"
+
+
+class Phase(StrEnum):
+    """Phase of treatment; maintenance starts on day 0."""
+
+    INDUCTION = "induction"
+    MAINTENANCE = "maintenance"
+
+
+class Induction(StrEnum):
+    """Induction regimen given before day 0, beside glucocorticoids."""
+
+    CYCLOPHOSPHAMIDE = "cyclophosphamide"
+    MYCOPHENOLATE = "mycophenolate"
+    GLUCOCORTICOID_ONLY = "glucocorticoid_only"
+
+
+class Background(StrEnum):
+    """Immunosuppressant taken in maintenance beside (or instead of) tacrolimus."""
+
+    NONE = "none"
+    MYCOPHENOLATE = "mycophenolate"
+    AZATHIOPRINE = "azathioprine"
+    MIZORIBINE = "mizoribine"
+
+
+class StopReason(StrEnum):
+    """Why a treatment row ended."""
+
+    PHASE_COMPLETED = "phase_completed"
+    ONGOING = "ongoing_at_end_of_follow_up"
+    ADVERSE_EVENT = "adverse_event"
+    INEFFECTIVE = "ineffective"
+    REMISSION = "remission"
+
+
+class Event(StrEnum):
+    """Events of the events table."""
+
+    RENAL_FLARE = "renal_flare"
+    ESKD = "eskd"
+    DEATH = "death"
+    CREATININE_DOUBLING = "creatinine_doubling"
+    SERIOUS_INFECTION = "serious_infection"
+    HERPES_ZOSTER = "herpes_zoster"
+    CARDIOVASCULAR = "cardiovascular"
+    MALIGNANCY = "malignancy"
+    NEPHROTOXICITY = "nephrotoxicity"
+    HYPERTENSION_ONSET = "hypertension_onset"
+    DIABETES_ONSET = "diabetes_onset"
+
+
+class Grade(StrEnum):
+    """Severity of an event; renal flares use the first three as KDIGO 2012 does."""
+
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
+    FATAL = "fatal"
+
+
+class Response(StrEnum):
+    """Renal response."""
+
+    CR = "CR"
+    PR = "PR"
+    NR = "NR"
+
+
+class Status(StrEnum):
+    """Where a number comes from."""
+
+    REPORTED = "reported"
+    REPORTED_EARLIER = "reported_earlier"
+    BORROWED = "borrowed"
+    DERIVED = "derived"
+    ASSUMED = "assumed"
+
+
+SCHEDULED_MONTHS: tuple[int, ...] = (0, 6, 12, 24, 36, 60)
+"""Months of the scheduled visits of the flagship study; month 0 is day 0."""
+
+DAYS_PER_MONTH = 365.25 / 12
+"""Mean length of a month in days."""

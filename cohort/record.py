@@ -1,0 +1,290 @@
+"""What a published record is made of: sources, arms, definitions, printed numbers and findings."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
+
+from cohort.codes import Status
+from cohort.errors import StudyFileError
+from cohort.p_values import ComparisonTest
+from cohort.toml_document import closest
+
+
+class TargetKind(StrEnum):
+    """Whether a target is a printed number or a statement in words."""
+
+    NUMBER = "number"
+    FINDING = "finding"
+
+
+class Measure(StrEnum):
+    """What a target measures."""
+
+    TOTAL_PATIENTS = "total_patients"
+    ARM_SIZE = "arm_size"
+    COMPLETE_RESPONSE = "complete_response"
+    PARTIAL_RESPONSE = "partial_response"
+    OVERALL_RESPONSE = "overall_response"
+    """Complete or partial response."""
+    P_VALUE = "p_value"
+    """A p-value; ``compares`` says of which measure."""
+    MONOTHERAPY_COUNT = "monotherapy_count"
+    MONOTHERAPY_PERCENTAGE = "monotherapy_percentage"
+    BASELINE_BALANCE = "baseline_balance"
+    CLASS_V = "class_v"
+    DISEASE_SEVERITY = "disease_severity"
+    TREATMENT_PATTERN = "treatment_pattern"
+    RENAL_FLARE = "renal_flare"
+    FLARE_FREE_SURVIVAL = "flare_free_survival"
+    POOR_OUTCOME = "poor_outcome"
+    ADVERSE_EVENTS = "adverse_events"
+    LABORATORY_VALUES = "laboratory_values"
+    KIDNEY_FUNCTION = "kidney_function"
+
+
+RESPONSE_MEASURES = (Measure.COMPLETE_RESPONSE, Measure.PARTIAL_RESPONSE, Measure.OVERALL_RESPONSE)
+"""Measures that are shares of the patients assessed at a visit."""
+
+
+class Claim(StrEnum):
+    """What a finding claims, where it can be checked."""
+
+    NO_SIGNIFICANT_DIFFERENCE = "no_significant_difference"
+    HIGHER = "higher"
+    """Higher in ``arm`` than elsewhere."""
+    NOT_HIGHER = "not_higher"
+    """Not higher in ``arm`` than elsewhere."""
+    EXCEEDS = "exceeds"
+    """Above ``value``."""
+    DESCRIPTIVE = "descriptive"
+    """Said in words only; nothing to compute."""
+
+
+class Unit(StrEnum):
+    """Unit of a printed number."""
+
+    PATIENTS = "patients"
+    PERCENT = "percent"
+    PROBABILITY = "probability"
+
+
+def _printed_decimal(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError('the number as printed, in quotes, for instance "49.5"')  # noqa: TRY004 pydantic wants it
+    if not re.fullmatch(r"\d+(\.\d+)?", value):
+        raise ValueError('a plain decimal number as printed, for instance "49.5"')
+    return value
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("some text in quotes")
+    return value
+
+
+PrintedDecimal = Annotated[str, BeforeValidator(_printed_decimal)]
+Text = Annotated[str, BeforeValidator(_text)]
+PositiveInt = Annotated[StrictInt, Field(ge=1)]
+Month = Annotated[StrictInt, Field(ge=0)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Record):
+    """A text that numbers were taken from."""
+
+    key: Text
+    citation: Text
+    url: Text
+
+
+class Arm(_Record):
+    """A group of patients compared; ``size`` is its number of patients at month 0."""
+
+    code: Text
+    label: Text
+    size: PositiveInt
+    tacrolimus: StrictBool
+    status: Status
+    source: Text
+
+
+class Fact(_Record):
+    """A fact of the design."""
+
+    id: Text
+    value: Text
+    status: Status
+    source: Text
+    note: str = ""
+
+
+class PublishedDefinition(_Record):
+    """How the study defined a term; ``wording`` is ``None`` where no source says."""
+
+    term: Text
+    wording: Text | None = None
+    status: Status
+    source: Text
+    note: str = ""
+
+
+class Target(_Record):
+    """One printed number or finding.
+
+    ``value`` is the printed string and keeps its decimals; ``n`` is set only if the denominator is printed. A
+    p-value names what it ``compares`` and, if the source says, by which ``test``. A finding has a ``statement`` and
+    a ``claim``. ``source`` is the key of a :class:`Source`. ``superseded_by`` is the id of the target that replaced
+    this one in a later text.
+    """
+
+    id: Text
+    kind: TargetKind
+    measure: Measure
+    arm: Text | None = None
+    month: Month | None = None
+    value: PrintedDecimal | None = None
+    unit: Unit | None = None
+    n: PositiveInt | None = None
+    compares: Measure | None = None
+    test: Text | None = None
+    claim: Claim | None = None
+    statement: Text | None = None
+    status: Status
+    source: Text
+    superseded_by: Text | None = None
+    note: str = ""
+
+    @property
+    def printed(self) -> str:
+        """The printed number.
+
+        Raises
+        ------
+        StudyFileError
+            If the target is a finding without a number.
+        """
+        if self.value is None:
+            raise StudyFileError("this target has no printed number", where=f"target {self.id}")
+        return self.value
+
+
+class PValueConstraint(_Record):
+    """A printed p-value that the reconstructed counts must give back under ``test``."""
+
+    target: Text
+    test: ComparisonTest
+    reason: Text
+
+
+class SharedDenominator(_Record):
+    """The denominator of ``target`` must also serve the superseded percentage ``also_serves`` of the same arm."""
+
+    target: Text
+    also_serves: Text
+    reason: Text
+
+
+class FixedDenominator(_Record):
+    """The denominator of ``target`` is ``n``: an alternative sets it where the general rule would choose another."""
+
+    target: Text
+    n: PositiveInt
+    reason: Text
+
+
+class Alternative(_Record):
+    """A named second reading: what it adds to, or fixes beside, the default constraints."""
+
+    name: Text
+    reason: Text
+    p_values: tuple[PValueConstraint, ...] = Field(default=(), alias="p_value")
+    denominators: tuple[FixedDenominator, ...] = Field(default=(), alias="denominator")
+
+
+class ReconstructionPlan(_Record):
+    """The choices that are data: what a general rule cannot know about this study."""
+
+    p_values: tuple[PValueConstraint, ...] = Field(default=(), alias="p_value")
+    shared_denominators: tuple[SharedDenominator, ...] = Field(default=(), alias="shared_denominator")
+    alternatives: tuple[Alternative, ...] = Field(default=(), alias="alternative")
+
+
+class Study(_Record):
+    """The published record of one study."""
+
+    name: Text
+    title: Text
+    citation: Text
+    doi: Text
+    visit_months: tuple[Annotated[StrictInt, Field(ge=1)], ...] = Field(min_length=1)
+    sources: tuple[Source, ...] = Field(alias="source", min_length=1)
+    arms: tuple[Arm, ...] = Field(alias="arm", min_length=1)
+    facts: tuple[Fact, ...] = Field(default=(), alias="fact")
+    definitions: tuple[PublishedDefinition, ...] = Field(default=(), alias="definition")
+    targets: tuple[Target, ...] = Field(alias="target", min_length=1)
+    reconstruction: ReconstructionPlan = ReconstructionPlan()
+
+    def target(self, target_id: str) -> Target:
+        """Return the target of that id.
+
+        Raises
+        ------
+        StudyFileError
+            If there is none.
+        """
+        for target in self.targets:
+            if target.id == target_id:
+                return target
+        raise self._unknown("target", target_id, [target.id for target in self.targets])
+
+    def arm(self, code: str) -> Arm:
+        """Return the arm of that code.
+
+        Raises
+        ------
+        StudyFileError
+            If there is none.
+        """
+        for arm in self.arms:
+            if arm.code == code:
+                return arm
+        raise self._unknown("arm", code, [arm.code for arm in self.arms])
+
+    def source(self, key: str) -> Source:
+        """Return the source of that key.
+
+        Raises
+        ------
+        StudyFileError
+            If there is none.
+        """
+        for source in self.sources:
+            if source.key == key:
+                return source
+        raise self._unknown("source", key, [source.key for source in self.sources])
+
+    def printed(
+        self, measure: Measure, *, arm: str | None = None, month: int | None = None, compares: Measure | None = None
+    ) -> Target | None:
+        """Return the number in force (not superseded) for a measure, or ``None`` if none is printed."""
+        for target in self.targets:
+            place = (target.measure, target.arm, target.month, target.compares)
+            if (
+                target.kind is TargetKind.NUMBER
+                and target.superseded_by is None
+                and place == (measure, arm, month, compares)
+            ):
+                return target
+        return None
+
+    def _unknown(self, what: str, got: str, known: list[str]) -> StudyFileError:
+        return StudyFileError(
+            f"no such {what}", where=f"study {self.name}", got=got, remedy=closest(got, known, f"known {what}s are")
+        )

@@ -1,0 +1,153 @@
+"""The one shape every estimator returns: a tidy, unformatted frame with fixed columns and its metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from cohort.errors import AnalysisError
+
+TEXT_COLUMNS: tuple[str, ...] = (
+    "analysis", "population", "group", "contrast", "time_unit", "term", "statistic", "method", "note",
+)  # fmt: skip
+RESULT_COLUMNS: tuple[str, ...] = (
+    "analysis", "population", "group", "contrast", "time", "time_unit", "term", "statistic", "estimate", "std_error",
+    "conf_low", "conf_high", "conf_level", "p_value", "n", "n_events", "method", "note",
+)  # fmt: skip
+"""Columns of a result table, in order. ``TEXT_COLUMNS`` are nullable strings, all others float64 (NaN where a column
+does not apply); ``n`` and ``n_events`` are floats because weighted numbers need not be whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTable:
+    """A tidy result frame plus what is needed to make it again.
+
+    Parameters
+    ----------
+    frame
+        DataFrame with exactly :data:`RESULT_COLUMNS`.
+    metadata
+        JSON-serialisable mapping: ``spec`` (arguments of the call), ``seed``, ``versions``, ``input_hash``. It holds
+        no clock and no path.
+
+    Raises
+    ------
+    AnalysisError
+        If ``frame`` does not have exactly the result columns.
+    """
+
+    frame: pd.DataFrame
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if tuple(self.frame.columns) != RESULT_COLUMNS:
+            raise AnalysisError(
+                "a result table has fixed columns",
+                where="ResultTable",
+                got=", ".join(map(str, self.frame.columns)),
+                remedy="build it with result_table()",
+            )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def with_metadata(self, **metadata: object) -> ResultTable:
+        """Return the same frame with ``metadata`` added."""
+        return replace(self, metadata={**self.metadata, **metadata})
+
+    def write(self, folder: Path, name: str) -> None:
+        """Write ``name.parquet`` (with metadata) and ``name.csv`` into ``folder``, both free of clock and path."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.Table.from_pandas(self.frame, schema=_arrow_schema(), preserve_index=False)
+        notes = {b"lncohort": json.dumps(self.metadata, sort_keys=True, default=str).encode()}
+        pq.write_table(table.replace_schema_metadata(notes), folder / f"{name}.parquet", compression="zstd")
+        self.frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+
+    @classmethod
+    def read(cls, path: Path) -> ResultTable:
+        """Read a result table that :meth:`write` wrote as Parquet.
+
+        Raises
+        ------
+        AnalysisError
+            If the file cannot be read or is not a result table.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise AnalysisError(
+                "cannot read the result table",
+                where=str(path),
+                got=str(error),
+                remedy="make the results again",
+            ) from error
+        metadata = json.loads((table.schema.metadata or {}).get(b"lncohort", b"{}"))
+        return cls(_typed(table.replace_schema_metadata(None).to_pandas()), metadata)
+
+
+def _arrow_schema() -> object:
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.string() if name in TEXT_COLUMNS else pa.float64()) for name in RESULT_COLUMNS])
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype({name: "string" if name in TEXT_COLUMNS else "float64" for name in frame.columns})
+
+
+def result_table(
+    rows: pd.DataFrame | Iterable[Mapping[str, object]],
+    *,
+    metadata: Mapping[str, object] | None = None,
+    **constants: object,
+) -> ResultTable:
+    """Build a :class:`ResultTable` from rows that fill any subset of its columns.
+
+    Parameters
+    ----------
+    rows
+        A frame, or mappings, whose keys are result columns; absent columns are missing (``<NA>`` or NaN).
+    metadata
+        See :class:`ResultTable`.
+    **constants
+        Values for columns that are the same on every row, for instance ``analysis="survival"``.
+
+    Returns
+    -------
+    ResultTable
+        One row per input row, in the same order, on a fresh ``RangeIndex``.
+
+    Raises
+    ------
+    AnalysisError
+        If a key is not a result column.
+
+    Examples
+    --------
+    >>> result_table([{"term": "age_years", "estimate": 1.0}], analysis="demo").frame["analysis"].item()
+    'demo'
+    """
+    frame = pd.DataFrame(rows if isinstance(rows, pd.DataFrame) else list(rows)).reset_index(drop=True)
+    for name, value in constants.items():
+        frame[name] = pd.Series([value] * len(frame), index=frame.index, dtype=object)
+    unknown = [str(name) for name in frame.columns if name not in RESULT_COLUMNS]
+    if unknown:
+        raise AnalysisError("not columns of a result table", where="result_table", got=", ".join(unknown))
+    return ResultTable(_typed(frame.reindex(columns=list(RESULT_COLUMNS))), dict(metadata or {}))
+
+
+def concat_results(tables: Iterable[ResultTable], *, metadata: Mapping[str, object] | None = None) -> ResultTable:
+    """Stack result tables; the metadata of the parts is dropped unless given anew."""
+    frames = [table.frame for table in tables if len(table)]
+    if not frames:
+        return result_table([], metadata=metadata)
+    return ResultTable(_typed(pd.concat(frames, ignore_index=True)), dict(metadata or {}))

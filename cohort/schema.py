@@ -1,0 +1,287 @@
+"""The one declaration of the cohort tables, from which Arrow schema, checks and dictionary derive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cohort.codes import (
+    Background,
+    Drug,
+    EndReason,
+    Ethnicity,
+    Event,
+    Grade,
+    Induction,
+    IsnRpsClass,
+    Phase,
+    Response,
+    Sex,
+    StopReason,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Raised whenever a table gains, loses or renames a column."""
+
+
+class Kind(StrEnum):
+    """Logical type of a column."""
+
+    TEXT = "text"
+    CODE = "code"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    DATE = "date"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its type, unit, admissible values and meaning.
+
+    ``decimals`` is the precision a laboratory prints; ``minimum`` and ``maximum`` are limits beyond which a value is
+    impossible rather than unusual, and are assumptions of this package.
+    """
+
+    name: str
+    kind: Kind
+    description: str
+    unit: str = ""
+    nullable: bool = False
+    codes: type[StrEnum] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    decimals: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of a cohort directory; ``key`` columns identify a row."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    description: str
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns in order."""
+        return tuple(column.name for column in self.columns)
+
+
+def _text(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, Kind.TEXT, description, nullable=nullable)
+
+
+def _code(name: str, codes: type[StrEnum], description: str, *, nullable: bool = False) -> Column:
+    return Column(name, Kind.CODE, description, codes=codes, nullable=nullable)
+
+
+def _flag(name: str, description: str) -> Column:
+    return Column(name, Kind.BOOLEAN, description)
+
+
+def _lab(
+    name: str,
+    unit: str,
+    description: str,
+    limits: tuple[float, float],
+    decimals: int,
+    *,
+    nullable: bool = False,
+) -> Column:
+    return Column(name, Kind.NUMBER, description, unit, nullable, None, *limits, decimals)
+
+
+def _day(name: str, description: str, *, nullable: bool = False, minimum: float = 0) -> Column:
+    return Column(name, Kind.INTEGER, description, "days from index date", nullable, None, minimum, 36525)
+
+
+_PATIENT_ID = _text("patient_id", "Identifier of the patient, unique in the cohort")
+
+PATIENTS = Table(
+    "patients",
+    (
+        _PATIENT_ID,
+        _text("arm", "Treatment arm; the study file names the codes"),
+        _text("site", "Clinic that follows the patient"),
+        Column("index_date", Kind.DATE, "Start of maintenance therapy (day 0)"),
+        Column("age_years", Kind.NUMBER, "Age at index date", "years", False, None, 0, 110, 1),
+        _code("sex", Sex, "Sex as used by the eGFR equation"),
+        _code("ethnicity", Ethnicity, "Self-reported origin"),
+        Column(
+            "sle_duration_years",
+            Kind.NUMBER,
+            "Time since diagnosis of SLE at index date",
+            "years",
+            False,
+            None,
+            0,
+            80,
+            1,
+        ),
+        _code("isn_rps_class", IsnRpsClass, "ISN/RPS 2003 class at biopsy"),
+        Column("activity_index", Kind.INTEGER, "Histological activity index", "points", False, None, 0, 24),
+        Column("chronicity_index", Kind.INTEGER, "Histological chronicity index", "points", False, None, 0, 12),
+        _flag("hypertension", "Hypertension at index date"),
+        _flag("diabetes", "Diabetes mellitus at index date"),
+        _flag("refractory", "No remission under the induction therapy before index date"),
+        _code("induction", Induction, "Induction therapy before index date, beside glucocorticoids"),
+        _code(
+            "background_therapy",
+            Background,
+            "Immunosuppressant in maintenance beside or instead of tacrolimus",
+        ),
+        _flag("hydroxychloroquine", "Hydroxychloroquine at index date"),
+        _flag("raas_inhibitor", "Renin-angiotensin system inhibitor at index date"),
+        _day("follow_up_days", "Last day under observation"),
+        _code("end_reason", EndReason, "Why follow-up ended"),
+    ),
+    ("patient_id",),
+    "One row per patient, as known at the index date, and the end of follow-up",
+)
+
+VISITS = Table(
+    "visits",
+    (
+        _PATIENT_ID,
+        Column(
+            "visit_month",
+            Kind.INTEGER,
+            "Scheduled month; missing for an unscheduled visit",
+            "months",
+            True,
+            None,
+            0,
+            1200,
+        ),
+        _day("day", "Day of the visit"),
+        _lab("upcr_g_g", "g/g", "Urine protein-creatinine ratio", (0, 100), 2),
+        _lab("serum_creatinine_mg_dl", "mg/dL", "Serum creatinine, enzymatic", (0.1, 30), 2),
+        _lab(
+            "egfr_ml_min_1_73m2",
+            "mL/min/1.73 m2",
+            "Estimated GFR by CKD-EPI 2021 from creatinine, age at visit and sex",
+            (0, 250),
+            1,
+        ),
+        _lab("albumin_g_dl", "g/dL", "Serum albumin", (0.5, 7), 1),
+        _lab("c3_mg_dl", "mg/dL", "Complement C3", (1, 400), 0),
+        _lab("c4_mg_dl", "mg/dL", "Complement C4", (0.5, 150), 1),
+        _lab("anti_dsdna_iu_ml", "IU/mL", "Anti-double-stranded DNA antibodies", (0, 20000), 1),
+        _lab("hemoglobin_g_dl", "g/dL", "Haemoglobin", (2, 22), 1),
+        Column("urine_rbc_hpf", Kind.INTEGER, "Erythrocytes in urine", "per high-power field", False, None, 0, 1000),
+        _flag("urine_casts", "Erythrocyte or haem-granular casts in urine"),
+        Column("sledai_2k", Kind.INTEGER, "SLEDAI-2K at the visit", "points", False, None, 0, 105),
+        _lab("prednisolone_mg_day", "mg/day", "Prednisolone or equivalent", (0, 1000), 1),
+        _lab(
+            "tacrolimus_trough_ng_ml",
+            "ng/mL",
+            "Tacrolimus trough level; missing when not taken or not measured",
+            (0, 60),
+            1,
+            nullable=True,
+        ),
+    ),
+    ("patient_id", "day"),
+    "One row per visit, scheduled or not, with the raw laboratory values",
+)
+
+TREATMENTS = Table(
+    "treatments",
+    (
+        _PATIENT_ID,
+        _code("drug", Drug, "Drug"),
+        _code("phase", Phase, "Phase of treatment"),
+        _day("start_day", "First day of the drug; negative before the index date", minimum=-36525),
+        _day("stop_day", "Last day of the drug", minimum=-36525),
+        Column("dose_mg_day", Kind.NUMBER, "Mean daily dose", "mg/day", False, None, 0, 20000, 1),
+        _code("stop_reason", StopReason, "Why the row ends"),
+    ),
+    ("patient_id", "drug", "phase", "start_day"),
+    "One row per patient, drug and phase",
+)
+
+EVENTS = Table(
+    "events",
+    (
+        _PATIENT_ID,
+        _day("day", "Day of the event"),
+        _code("event", Event, "Event"),
+        _code("grade", Grade, "Severity; for renal flares by KDIGO 2012"),
+    ),
+    ("patient_id", "day", "event"),
+    "One row per event",
+)
+
+RESPONSES = Table(
+    "responses",
+    (
+        _PATIENT_ID,
+        Column("visit_month", Kind.INTEGER, "Scheduled month", "months", False, None, 0, 1200),
+        _text("definition", "Name of the response definition"),
+        _code("response", Response, "Renal response at the visit"),
+        _text("reason", "Which clause of the definition decided"),
+    ),
+    ("patient_id", "visit_month", "definition"),
+    "Renal response at scheduled visits after day 0, derived from raw laboratory values",
+)
+
+FLARES = Table(
+    "flares",
+    (
+        _PATIENT_ID,
+        _day("day", "Day of the visit that shows the flare"),
+        _text("definition", "Name of the flare definition"),
+        _code("kind", Grade, "Severity of the flare"),
+    ),
+    ("patient_id", "day", "definition"),
+    "Renal flares, derived from raw laboratory values at all visits",
+)
+
+TRUTH_PATIENTS = Table(
+    "truth_patients",
+    (
+        _PATIENT_ID,
+        Column("propensity", Kind.NUMBER, "Probability of tacrolimus by the assignment model", "", False, None, 0, 1),
+        Column("latent_severity", Kind.NUMBER, "Unmeasured severity, standard normal in the source population", "SD"),
+    ),
+    ("patient_id",),
+    "What the generator knows and a registry does not; no analysis reads it",
+)
+
+COHORT_TABLES: tuple[Table, ...] = (PATIENTS, VISITS, TREATMENTS, EVENTS)
+"""The four tables every cohort directory holds."""
+DERIVED_TABLES: tuple[Table, ...] = (RESPONSES, FLARES)
+"""Tables written into ``derived/``."""
+TRUTH_TABLES: tuple[Table, ...] = (TRUTH_PATIENTS,)
+"""Tables of ``truth/``, in synthetic cohorts only."""
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """Return the Arrow schema of ``table``; each field carries its unit and description as metadata."""
+    import pyarrow as pa
+
+    types = {
+        Kind.TEXT: pa.string(),
+        Kind.CODE: pa.string(),
+        Kind.INTEGER: pa.int32(),
+        Kind.NUMBER: pa.float64(),
+        Kind.BOOLEAN: pa.bool_(),
+        Kind.DATE: pa.date32(),
+    }
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                types[column.kind],
+                nullable=column.nullable,
+                metadata={"unit": column.unit, "description": column.description},
+            )
+            for column in table.columns
+        ]
+    )

@@ -1,0 +1,257 @@
+"""Reading and writing cohort directories: Parquet tables beside one ``cohort.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cohort import __version__
+from cohort.errors import CohortDirectoryError
+from cohort.schema import (
+    COHORT_TABLES,
+    DERIVED_TABLES,
+    SCHEMA_VERSION,
+    TRUTH_TABLES,
+    Kind,
+    Table,
+    arrow_schema,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST = "cohort.json"
+"""Name of the file that marks a folder as a cohort directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The four tables of a cohort and where they come from.
+
+    ``study`` is the name of the study file whose arms and definition apply; ``seed`` and ``mode`` are ``None`` for a
+    real registry. ``notes`` holds what the maker of the cohort recorded (for instance resampling draws).
+    """
+
+    patients: pd.DataFrame
+    visits: pd.DataFrame
+    treatments: pd.DataFrame
+    events: pd.DataFrame
+    study: str
+    seed: int | None = None
+    mode: str | None = None
+    notes: dict[str, object] = field(default_factory=dict)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return the table called ``name``."""
+        frame: pd.DataFrame = getattr(self, name)
+        return frame
+
+
+def write_table(frame: pd.DataFrame, table: Table, path: Path) -> None:
+    """Write ``frame`` as Parquet in the schema of ``table``; equal frames give equal bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = arrow_schema(table)
+    content = pa.Table.from_pandas(frame[list(table.column_names)], schema=schema, preserve_index=False)
+    pq.write_table(content.replace_schema_metadata(None), path, compression="zstd")
+
+
+def write_cohort(cohort: Cohort, folder: Path, truth: pd.DataFrame | None = None) -> None:
+    """Write a cohort into the existing, empty ``folder`` (see :func:`cohort.output.new_directory`).
+
+    Parameters
+    ----------
+    cohort
+        The cohort.
+    folder
+        Existing folder.
+    truth
+        Frame of ``truth/patients.parquet``; ``None`` for a real registry.
+    """
+    for table in COHORT_TABLES:
+        write_table(cohort.table(table.name), table, folder / f"{table.name}.parquet")
+    if truth is not None:
+        (folder / "truth").mkdir()
+        write_table(truth, TRUTH_TABLES[0], folder / "truth" / "patients.parquet")
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "study": cohort.study,
+        "seed": cohort.seed,
+        "mode": cohort.mode,
+        "package_version": __version__,
+        "notes": cohort.notes,
+        "sha256": {table.name: file_hash(folder / f"{table.name}.parquet") for table in COHORT_TABLES},
+    }
+    text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal text."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, object]:
+    """Return the parsed ``cohort.json`` of ``folder``.
+
+    Raises
+    ------
+    CohortDirectoryError
+        If the folder is missing, is not a cohort directory, or was written under another schema version.
+    """
+    if not folder.is_dir():
+        raise CohortDirectoryError(
+            "not a folder" if folder.exists() else "no such folder",
+            where=str(folder),
+            remedy="name a cohort directory, for instance one made by `lncohort generate`",
+        )
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CohortDirectoryError(
+            f"not a cohort directory, it holds no {MANIFEST}",
+            where=str(folder),
+            remedy="make one with `lncohort generate`",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CohortDirectoryError("cannot read the file", where=str(folder / MANIFEST), got=str(error)) from error
+    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
+        got = manifest.get("schema_version") if isinstance(manifest, dict) else manifest
+        raise CohortDirectoryError(
+            f"schema version {SCHEMA_VERSION} expected",
+            where=str(folder / MANIFEST),
+            got=repr(got),
+            remedy="make the cohort again with this version of lncohort",
+        )
+    return manifest
+
+
+def read_cohort(folder: Path) -> Cohort:
+    """Read a cohort directory and check that its tables are of the schema (columns and types, not values).
+
+    Raises
+    ------
+    CohortDirectoryError
+        If a table is missing or truncated, or a column is missing, unknown or of another type.
+    """
+    manifest = read_manifest(folder)
+    frames = {table.name: read_table(folder / f"{table.name}.parquet", table) for table in COHORT_TABLES}
+    seed = manifest.get("seed")
+    mode = manifest.get("mode")
+    notes = manifest.get("notes")
+    return Cohort(
+        **frames,
+        study=str(manifest.get("study")),
+        seed=seed if isinstance(seed, int) else None,
+        mode=mode if isinstance(mode, str) else None,
+        notes=notes if isinstance(notes, dict) else {},
+    )
+
+
+def read_derived(folder: Path, name: str) -> pd.DataFrame:
+    """Read ``derived/<name>.parquet`` of a cohort directory.
+
+    Raises
+    ------
+    CohortDirectoryError
+        If it does not exist yet or is not of the schema.
+    """
+    path = folder / "derived" / f"{name}.parquet"
+    if not path.exists():
+        raise CohortDirectoryError(
+            "no derived tables yet", where=str(folder), remedy=f"run `lncohort derive {folder}` first"
+        )
+    return read_table(path, next(table for table in DERIVED_TABLES if table.name == name))
+
+
+def changed_tables(folder: Path) -> list[str]:
+    """Return the names of tables whose bytes no longer match the hash in ``cohort.json``."""
+    recorded = read_manifest(folder).get("sha256")
+    hashes = recorded if isinstance(recorded, dict) else {}
+    return [
+        table.name for table in COHORT_TABLES if hashes.get(table.name) != file_hash(folder / f"{table.name}.parquet")
+    ]
+
+
+def read_table(path: Path, table: Table) -> pd.DataFrame:
+    """Read one Parquet file, or a folder of Parquet parts, and check it against the schema of ``table``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of ``table`` in order; dates as ``datetime64``, nullable integers as ``Int32``, text as strings.
+
+    Raises
+    ------
+    CohortDirectoryError
+        If the file is missing, truncated or of another schema.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.exists():
+        raise CohortDirectoryError(
+            f"the table {table.name} is missing", where=str(path), remedy="make the cohort directory again"
+        )
+    try:
+        content = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise CohortDirectoryError(
+            "not a readable Parquet file",
+            where=str(path),
+            got=str(error).splitlines()[0],
+            remedy="it may be truncated: make it again",
+        ) from error
+    content = _conforming(content, table, path)
+    frame = content.to_pandas(date_as_object=False)
+    nullable_integers = [column.name for column in table.columns if column.kind is Kind.INTEGER and column.nullable]
+    typed: pd.DataFrame = frame.astype(dict.fromkeys(nullable_integers, "Int32"))
+    return typed
+
+
+def _conforming(content: pa.Table, table: Table, path: Path) -> pa.Table:
+    """Return the columns of the schema in order, cast where no information is lost."""
+    import pyarrow as pa
+
+    missing = [name for name in table.column_names if name not in content.column_names]
+    if missing:
+        raise CohortDirectoryError(
+            f"table {table.name} lacks {'a column' if len(missing) == 1 else 'columns'}: {', '.join(missing)}",
+            where=str(path),
+            got=", ".join(content.column_names),
+            remedy="`lncohort dictionary` lists the columns",
+        )
+    arrays = []
+    for wanted in arrow_schema(table):
+        got = content.column(wanted.name)
+        same_family = pa.types.is_string(wanted.type) == _is_text(got.type) and pa.types.is_boolean(
+            wanted.type
+        ) == pa.types.is_boolean(got.type)
+        try:
+            if not same_family:
+                raise pa.ArrowInvalid("no lossless conversion")
+            arrays.append(got.cast(wanted.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise CohortDirectoryError(
+                f"column {table.name}.{wanted.name} is of the wrong type: {wanted.type} expected",
+                where=str(path),
+                got=str(got.type),
+                remedy="`lncohort dictionary` lists the types",
+            ) from error
+    return pa.table(arrays, names=list(table.column_names))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
+    )

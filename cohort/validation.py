@@ -1,0 +1,235 @@
+"""Checks of a cohort: the schema column by column, then what the tables must say together.
+
+Every check adds rows to one frame of findings, so that a user sees all faults at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cohort.codes import Drug, EndReason, Event, Sex
+from cohort.definitions import KDIGO_2012, FlareDefinition, ResponseDefinition
+from cohort.egfr import ckd_epi_2021
+from cohort.flare import derive_flares
+from cohort.schema import COHORT_TABLES, Column, Kind, Table
+from cohort.store import Cohort
+
+FINDING_COLUMNS = ("table", "column", "rule", "rows", "first_rows", "got", "remedy")
+"""Columns of :func:`validate_cohort`: ``rows`` counts the rows at fault, ``first_rows`` names up to five by patient."""
+
+_EGFR_TOLERANCE = 0.51
+"""A laboratory may print eGFR as a whole number."""
+
+
+def validate_cohort(cohort: Cohort, *, arms: Sequence[str], response: ResponseDefinition) -> pd.DataFrame:
+    """Check a cohort and list every finding.
+
+    Parameters
+    ----------
+    cohort
+        Tables of the right columns and types (see :func:`cohort.store.read_cohort`).
+    arms
+        Codes of the arms of the study.
+    response
+        Response definition under which flares of a synthetic cohort must be found again.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per finding, columns :data:`FINDING_COLUMNS`; empty when all is well. Rules that need sound ids or
+        baseline visits are checked only once those are sound.
+    """
+    findings = _schema_and_links(cohort, arms)
+    if not findings:
+        findings += _time_findings(cohort)
+        findings += _laboratory_findings(cohort)
+        findings += _treatment_findings(cohort)
+        findings += _event_findings(cohort, response, KDIGO_2012)
+    return pd.DataFrame(findings, columns=list(FINDING_COLUMNS))
+
+
+def schema_findings(cohort: Cohort, *, arms: Sequence[str]) -> pd.DataFrame:
+    """Check only what any analysis needs: keys, codes, impossible values, links between tables, baseline visits.
+
+    Parameters and result as in :func:`validate_cohort`.
+    """
+    return pd.DataFrame(_schema_and_links(cohort, arms), columns=list(FINDING_COLUMNS))
+
+
+def _schema_and_links(cohort: Cohort, arms: Sequence[str]) -> list[tuple[object, ...]]:
+    findings = [finding for table in COHORT_TABLES for finding in _schema_findings(cohort.table(table.name), table)]
+    return findings + _arm_findings(cohort, arms) + _link_findings(cohort)
+
+
+def _schema_findings(frame: pd.DataFrame, table: Table) -> list[tuple[object, ...]]:
+    """Check types, nullability, codes, limits and keys with the schema library, gathering all failures."""
+    import pandera.pandas as pa
+    from pandera.errors import SchemaErrors
+
+    schema = pa.DataFrameSchema(
+        {column.name: pa.Column(nullable=column.nullable, checks=_checks(column)) for column in table.columns},
+        unique=list(table.key),
+        name=table.name,
+    )
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        failures = error.failure_cases
+    else:
+        return []
+    findings = []
+    for (column, check), cases in failures.groupby(["column", "check"], dropna=False, sort=False):
+        at = cases["index"].dropna().astype(int).unique()
+        name = ", ".join(table.key) if "unique" in str(check) else str(column)
+        rule = "a row of the key occurs once" if "unique" in str(check) else _RULES.get(str(check), str(check))
+        values = frame.loc[at, column] if column in frame.columns else cases["failure_case"]
+        findings.append(_finding(table.name, name, rule, frame.loc[at, "patient_id"], values, "correct the values"))
+    return findings
+
+
+_RULES = {"not_nullable": "a value is present"}
+
+
+def _checks(column: Column) -> list[Any]:
+    import pandera.pandas as pa
+
+    checks: list[Any] = []
+    if column.codes is not None:
+        codes = [code.value for code in column.codes]
+        checks.append(pa.Check.isin(codes, error=f"one of {', '.join(codes)}"))
+    if column.minimum is not None:
+        checks.append(pa.Check.ge(column.minimum, error=f"at least {column.minimum:g} {column.unit}".rstrip()))
+    if column.maximum is not None:
+        checks.append(pa.Check.le(column.maximum, error=f"at most {column.maximum:g} {column.unit}".rstrip()))
+    if column.kind is Kind.TEXT:
+        checks.append(pa.Check.str_length(min_value=1, error="not empty"))
+    return checks
+
+
+def _finding(
+    table: str, column: str, rule: str, patients: pd.Series[str], got: pd.Series[Any], remedy: str
+) -> tuple[object, ...]:
+    named = ", ".join(dict.fromkeys(map(str, patients)).keys() if len(patients) <= 5 else map(str, patients[:5]))
+    values = ", ".join(dict.fromkeys(str(value) for value in got[:5]))
+    return (table, column, rule, len(patients), named, values, remedy)
+
+
+def _where(
+    frame: pd.DataFrame, faulty: pd.Series[bool], table: str, column: str, rule: str, remedy: str
+) -> list[tuple[object, ...]]:
+    """One finding if any row is faulty."""
+    rows = frame[faulty.to_numpy(dtype=bool)]
+    return [_finding(table, column, rule, rows["patient_id"], rows[column], remedy)] if len(rows) else []
+
+
+def _arm_findings(cohort: Cohort, arms: Sequence[str]) -> list[tuple[object, ...]]:
+    patients = cohort.patients
+    unknown = ~patients["arm"].isin(list(arms))
+    return _where(patients, unknown, "patients", "arm", f"one of {', '.join(arms)}", "use the arm codes of the study")
+
+
+def _link_findings(cohort: Cohort) -> list[tuple[object, ...]]:
+    findings = []
+    known = cohort.patients["patient_id"]
+    for table in COHORT_TABLES[1:]:
+        frame = cohort.table(table.name)
+        stranger = ~frame["patient_id"].isin(known)
+        findings += _where(
+            frame, stranger, table.name, "patient_id", "the patient is in table patients", "add or remove the patient"
+        )
+    scheduled = cohort.visits[cohort.visits["visit_month"].notna()]
+    twice = scheduled.duplicated(["patient_id", "visit_month"], keep=False)
+    findings += _where(scheduled, twice, "visits", "visit_month", "a scheduled visit occurs once", "keep one of them")
+    baseline = scheduled[scheduled["visit_month"] == 0]
+    without = ~cohort.patients["patient_id"].isin(baseline["patient_id"])
+    findings += _where(
+        cohort.patients, without, "patients", "patient_id", "has a visit of month 0", "add the baseline visit"
+    )
+    late = baseline["day"] != 0
+    return findings + _where(baseline, late, "visits", "day", "the visit of month 0 is on day 0", "shift the days")
+
+
+def _time_findings(cohort: Cohort) -> list[tuple[object, ...]]:
+    patients = cohort.patients.set_index("patient_id")
+    follow_up = patients["follow_up_days"]
+    findings = []
+    for name, frame in (("visits", cohort.visits), ("events", cohort.events)):
+        after = frame["day"] > frame["patient_id"].map(follow_up)
+        rule = "not after the end of follow-up or death"
+        findings += _where(frame, after, name, "day", rule, "correct the day or follow_up_days")
+    deaths = cohort.events[cohort.events["event"] == Event.DEATH.value].set_index("patient_id")["day"]
+    died = patients["end_reason"] == EndReason.DEATH.value
+    death_day = deaths.reindex(patients.index)
+    unmatched = (died != death_day.notna()) | (death_day.notna() & (death_day != follow_up))
+    return findings + _where(
+        patients.reset_index(),
+        unmatched.reset_index(drop=True),
+        "patients",
+        "end_reason",
+        "death exactly where events hold a death on the last day of follow-up",
+        "make patients and events agree",
+    )
+
+
+def _laboratory_findings(cohort: Cohort) -> list[tuple[object, ...]]:
+    visits = cohort.visits
+    person = cohort.patients.set_index("patient_id").loc[visits["patient_id"]]
+    expected = ckd_epi_2021(
+        visits["serum_creatinine_mg_dl"],
+        person["age_years"].to_numpy() + visits["day"].to_numpy() / 365.25,
+        (person["sex"] == Sex.FEMALE.value).to_numpy(),
+    )
+    off = pd.Series(np.abs(visits["egfr_ml_min_1_73m2"].to_numpy() - expected) > _EGFR_TOLERANCE)
+    return _where(
+        visits,
+        off,
+        "visits",
+        "egfr_ml_min_1_73m2",
+        "follows from creatinine, age at visit and sex by CKD-EPI 2021",
+        "recompute eGFR or correct creatinine, age or sex",
+    )
+
+
+def _treatment_findings(cohort: Cohort) -> list[tuple[object, ...]]:
+    treatments, visits = cohort.treatments, cohort.visits
+    backwards = treatments["stop_day"] < treatments["start_day"]
+    findings = _where(treatments, backwards, "treatments", "stop_day", "not before start_day", "correct the days")
+    spells = treatments[treatments["drug"] == Drug.TACROLIMUS.value]
+    measured = visits[visits["tacrolimus_trough_ng_ml"].notna()].reset_index(names="row")
+    joined = measured.merge(spells[["patient_id", "start_day", "stop_day"]], on="patient_id")
+    covered = joined.loc[joined["day"].between(joined["start_day"], joined["stop_day"]), "row"]
+    uncovered = ~measured["row"].isin(covered)
+    return findings + _where(
+        measured,
+        uncovered,
+        "visits",
+        "tacrolimus_trough_ng_ml",
+        "measured only while tacrolimus is taken",
+        "add the treatment or remove the level",
+    )
+
+
+def _event_findings(cohort: Cohort, response: ResponseDefinition, flare: FlareDefinition) -> list[tuple[object, ...]]:
+    events, visits = cohort.events, cohort.visits
+    failure = events[events["event"] == Event.ESKD.value]
+    shown = visits.loc[visits["egfr_ml_min_1_73m2"] < 15, ["patient_id", "day"]]
+    unseen = _absent(failure, shown)
+    findings = _where(failure, unseen, "events", "day", "ESKD shows an eGFR below 15 that day", "add the visit")
+    if cohort.mode is None:
+        return findings  # a registry may record flares by another rule than ours
+    recorded = events[events["event"] == Event.RENAL_FLARE.value]
+    found = derive_flares(cohort.patients, visits, response, flare)
+    rule = f"renal flares are those found in visits by {flare.name}"
+    remedy = "a laboratory value was changed; make the cohort again"
+    findings += _where(recorded, _absent(recorded, found), "events", "day", rule, remedy)
+    return findings + _where(found, _absent(found, recorded), "visits", "day", rule, remedy)
+
+
+def _absent(frame: pd.DataFrame, other: pd.DataFrame) -> pd.Series[bool]:
+    """Return which (patient_id, day) pairs of ``frame`` do not occur in ``other``."""
+    pairs = pd.MultiIndex.from_frame(frame[["patient_id", "day"]])
+    return pd.Series(~pairs.isin(pd.MultiIndex.from_frame(other[["patient_id", "day"]])), index=frame.index)

@@ -1,0 +1,1 @@
+"""How a synthetic lupus-nephritis cohort is made from a published record."""

@@ -1,0 +1,154 @@
+"""Patients at the index date: a Gaussian copula over borrowed marginals, driven by one latent severity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from cohort.codes import IsnRpsClass
+from cohort.egfr import ckd_epi_2021
+from cohort.response import BoolArray, IntArray
+from synthetic.labs import Secondary, activity_of, draw_secondary
+from synthetic.model import BaselineModel, LaboratoryModel
+
+FloatArray = npt.NDArray[np.float64]
+
+CLASSES: tuple[str, ...] = tuple(code.value for code in IsnRpsClass)
+"""Classes in the order of ``BaselineModel.class_mix``; ``Baseline.lupus_class`` holds positions in it."""
+CLASS_V = CLASSES.index(IsnRpsClass.V.value)
+_QUIET_CLASSES = (CLASSES.index(IsnRpsClass.II.value), CLASS_V)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Baseline of ``n`` patients, every array of shape ``(n,)``; UPCR and creatinine in hundredths."""
+
+    latent_severity: FloatArray
+    age_years: FloatArray
+    female: BoolArray
+    korean: BoolArray
+    rheumatology_clinic: BoolArray
+    sle_duration_years: FloatArray
+    lupus_class: IntArray
+    activity_index: IntArray
+    chronicity_index: IntArray
+    hypertension: BoolArray
+    diabetes: BoolArray
+    refractory: BoolArray
+    upcr: IntArray
+    creatinine: IntArray
+    activity: FloatArray
+    """Serological and clinical activity behind the secondary laboratory values."""
+    labs: Secondary
+
+    @property
+    def size(self) -> int:
+        """Number of patients."""
+        return len(self.age_years)
+
+    @property
+    def class_v(self) -> BoolArray:
+        """Pure class V."""
+        return np.asarray(self.lupus_class == CLASS_V)
+
+    def balance_covariates(self) -> dict[str, FloatArray]:
+        """Return the covariates that the paper reports as similar between arms, in the units of the tables."""
+        egfr = ckd_epi_2021(self.creatinine / 100.0, self.age_years, self.female)
+        columns: dict[str, npt.NDArray[np.generic]] = {
+            name: getattr(self, name)
+            for name in (
+                "age_years", "female", "korean", "rheumatology_clinic", "sle_duration_years", "activity_index",
+                "chronicity_index", "hypertension", "diabetes", "upcr", "creatinine",
+            )
+        }  # fmt: skip
+        columns |= {"egfr": np.round(egfr, 1)}
+        columns |= {field.name: getattr(self.labs, field.name) for field in fields(self.labs)}
+        return {name: values.astype(np.float64) for name, values in columns.items()}
+
+
+def draw_baseline(
+    size: int, model: BaselineModel, laboratory: LaboratoryModel, random: np.random.Generator
+) -> Baseline:
+    """Draw ``size`` patients from the source population, before treatment assignment.
+
+    Parameters
+    ----------
+    size
+        Number of patients.
+    model, laboratory
+        Marginals, correlations and laboratory relations.
+    random
+        Stream to draw from.
+
+    Returns
+    -------
+    Baseline
+        Arrays of shape ``(size,)``.
+    """
+    from scipy.special import ndtr
+
+    severity = random.standard_normal(size)
+    correlation = np.asarray(model.severity_correlations)
+    own = random.standard_normal((len(correlation), size))
+    z = correlation[:, None] * severity + np.sqrt(1.0 - correlation**2)[:, None] * own
+    coin = random.random((6, size))
+
+    age = _truncated_lognormal(z[0], model.age_mean, model.age_sd, (model.age_minimum, model.age_maximum))
+    duration = np.minimum(_lognormal(z[1], model.sle_duration_mean, model.sle_duration_sd), age - 12.0)
+    lupus_class = np.searchsorted(np.cumsum(model.class_mix)[:-1], coin[0], side="right")
+    quiet = np.isin(lupus_class, _QUIET_CLASSES)
+    activity_index = (model.activity_mean + model.activity_sd * z[2]) * np.where(quiet, model.quiet_class_activity, 1.0)
+    membranous = lupus_class == CLASS_V
+    upcr = model.upcr_median * np.exp(model.upcr_log_sd * z[4]) * np.where(membranous, model.class_v_upcr_ratio, 1.0)
+    creatinine = model.creatinine_median * np.exp(model.creatinine_log_sd * z[5])
+    creatinine *= np.where(membranous, model.class_v_creatinine_ratio, 1.0)
+    upcr_hundredths = _hundredths(_reflect(upcr, model.upcr_minimum), model.upcr_minimum, model.upcr_maximum)
+    female = coin[1] < model.female
+    # Men have more muscle: the ratio of the equation's two creatinine scales, 0.9 to 0.7, shared out around the median.
+    creatinine *= np.where(female, 1.0, 0.9 / 0.7)
+    activity = activity_of(upcr_hundredths, severity, random.standard_normal(size))
+    return Baseline(
+        latent_severity=severity,
+        age_years=np.round(age, 1),
+        female=female,
+        korean=coin[2] < model.korean,
+        rheumatology_clinic=coin[3] < model.rheumatology_clinic,
+        sle_duration_years=np.asarray(np.round(duration, 1), dtype=np.float64),
+        lupus_class=lupus_class,
+        activity_index=np.clip(np.rint(activity_index), 0, 24).astype(np.int64),
+        chronicity_index=np.clip(np.rint(model.chronicity_mean + model.chronicity_sd * z[3]), 0, 12).astype(np.int64),
+        hypertension=ndtr(-z[6]) < model.hypertension,
+        diabetes=coin[4] < model.diabetes,
+        refractory=ndtr(-z[7]) < model.refractory,
+        upcr=upcr_hundredths,
+        creatinine=_hundredths(creatinine, model.creatinine_minimum, model.creatinine_maximum),
+        activity=activity,
+        labs=draw_secondary(upcr_hundredths, activity, laboratory, random),
+    )
+
+
+def _lognormal(z: FloatArray, mean: float, sd: float) -> FloatArray:
+    """Transform standard normal ``z`` to a lognormal of the given mean and standard deviation."""
+    log_variance = np.log1p((sd / mean) ** 2)
+    return np.asarray(mean * np.exp(np.sqrt(log_variance) * z - log_variance / 2))
+
+
+def _truncated_lognormal(z: FloatArray, mean: float, sd: float, limits: tuple[float, float]) -> FloatArray:
+    """As :func:`_lognormal`, the probability outside ``limits`` spread over the inside."""
+    from scipy.special import ndtr, ndtri
+
+    log_variance = np.log1p((sd / mean) ** 2)
+    location = np.log(mean) - log_variance / 2
+    low, high = ndtr((np.log(np.asarray(limits)) - location) / np.sqrt(log_variance))
+    return np.asarray(np.exp(location + np.sqrt(log_variance) * ndtri(low + (high - low) * ndtr(z))))
+
+
+def _reflect(values: FloatArray, minimum: float) -> FloatArray:
+    """Mirror values below ``minimum`` to above it on the log scale, so that none pile up at the limit."""
+    return np.asarray(np.where(values < minimum, minimum**2 / values, values))
+
+
+def _hundredths(values: FloatArray, minimum: float, maximum: float) -> IntArray:
+    return np.rint(100.0 * np.clip(values, minimum, maximum)).astype(np.int64)

@@ -1,0 +1,145 @@
+"""Events other than renal flares: kidney failure, creatinine doubling and adverse events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cohort.codes import EndReason, Event, Grade
+from cohort.response import BoolArray, IntArray
+from synthetic.baseline import Baseline
+from synthetic.calendar import Attendance
+from synthetic.course import NO_DAY, NO_RESPONSE, Course
+from synthetic.model import CourseModel
+from synthetic.visits import FlareRows, VisitRows
+
+FloatArray = npt.NDArray[np.float64]
+
+_FLARE_GRADES = {1: Grade.MILD, 2: Grade.MODERATE, 3: Grade.SEVERE}
+_CLEAR_OF_VISIT = 7
+_DAYS_TO_FAILURE = 45
+
+
+@dataclass(frozen=True, slots=True)
+class EventRows:
+    """One element per event: position of the patient, day, code and grade."""
+
+    patient: IntArray
+    day: IntArray
+    event: npt.NDArray[np.str_]
+    grade: npt.NDArray[np.str_]
+
+
+def poor_outcome_hazard_ratio(baseline: Baseline, model: CourseModel) -> FloatArray:
+    """Return the relative hazard of kidney failure and death, shape ``(n,)``, mean one."""
+    relative = np.exp(np.log(model.poor_outcome_hr_severity) * baseline.latent_severity)
+    return np.asarray(relative / relative.mean())
+
+
+def draw_kidney_failure(
+    attendance: Attendance, course: Course, hazard_ratio: FloatArray, model: CourseModel, random: np.random.Generator
+) -> IntArray:
+    """Draw the day of kidney failure among patients whose course ends without response; ``NO_DAY`` for the others.
+
+    The borrowed rate over everybody's person-time falls on the time without response in which a course ended.
+    """
+    size, visits = course.state.shape
+    last = attendance.last_visit
+    failing_since = np.full(size, NO_DAY)
+    unbroken = np.ones(size, dtype=bool)
+    for visit in range(visits - 1, -1, -1):
+        attended = visit <= last
+        unbroken &= ~attended | (course.state[:, visit] == NO_RESPONSE)
+        failing_since = np.where(attended & unbroken, attendance.visit_day[:, visit], failing_since)
+    first = failing_since + _DAYS_TO_FAILURE
+    span = np.where(failing_since == NO_DAY, 0, np.maximum(attendance.follow_up_days - first, 0))
+    exposure = span * hazard_ratio
+    if not exposure.any():
+        return np.full(size, NO_DAY)
+    scale = attendance.follow_up_days.sum() / exposure.sum()
+    fails = random.random(size) < -np.expm1(-model.eskd_rate / 100 / 365.25 * scale * exposure)
+    day = first + np.floor(random.random(size) * span).astype(np.int64)
+    for visit in range(visits):
+        near = (np.abs(day - attendance.visit_day[:, visit]) < _CLEAR_OF_VISIT) & (visit <= last)
+        day = np.where(near, attendance.visit_day[:, visit] - _CLEAR_OF_VISIT, day)
+    return np.where(fails, day, NO_DAY)
+
+
+def doubling_rows(visits: VisitRows, baseline: Baseline) -> EventRows:
+    """Find the first visit of each patient with a creatinine at least twice that of baseline."""
+    doubled = np.flatnonzero(visits.creatinine >= 2 * baseline.creatinine[visits.patient])
+    _, first = np.unique(visits.patient[doubled], return_index=True)
+    rows = doubled[first]
+    return _event_rows(visits.patient[rows], visits.day[rows], Event.CREATININE_DOUBLING, Grade.SEVERE)
+
+
+def renal_rows(flares: FlareRows, eskd_day: IntArray, attendance: Attendance) -> list[EventRows]:
+    """Return renal flares, kidney failures and deaths."""
+    grade = np.array([_FLARE_GRADES[int(code)].value for code in flares.grade], dtype=np.str_)
+    event = np.full(len(flares.day), Event.RENAL_FLARE.value)
+    failing = np.flatnonzero(eskd_day != NO_DAY)
+    dying = np.flatnonzero(attendance.end_reason == EndReason.DEATH.value)
+    return [
+        EventRows(flares.patient, flares.day, event, grade),
+        _event_rows(failing, eskd_day[failing], Event.ESKD, Grade.SEVERE),
+        _event_rows(dying, attendance.follow_up_days[dying], Event.DEATH, Grade.FATAL),
+    ]
+
+
+def adverse_event_rows(
+    baseline: Baseline,
+    attendance: Attendance,
+    tacrolimus_days: IntArray,
+    model: CourseModel,
+    random: np.random.Generator,
+) -> list[EventRows]:
+    """Draw adverse events at constant rates, the same in both arms except nephrotoxicity, which needs tacrolimus.
+
+    Serious infections and herpes zoster may recur; the others are counted once. Nothing falls on or after the last
+    day of follow-up.
+    """
+    everybody = np.ones(baseline.size, dtype=bool)
+    exposed = attendance.follow_up_days
+    plan: tuple[tuple[Event, float, BoolArray, IntArray, bool], ...] = (
+        (Event.SERIOUS_INFECTION, model.serious_infection_rate, everybody, exposed, True),
+        (Event.HERPES_ZOSTER, model.zoster_rate, everybody, exposed, True),
+        (Event.CARDIOVASCULAR, model.cardiovascular_rate, everybody, exposed, False),
+        (Event.MALIGNANCY, model.malignancy_rate, everybody, exposed, False),
+        (Event.NEPHROTOXICITY, model.nephrotoxicity_rate, tacrolimus_days > 0, tacrolimus_days, False),
+        (Event.HYPERTENSION_ONSET, model.hypertension_onset_rate, ~baseline.hypertension, exposed, False),
+        (Event.DIABETES_ONSET, model.diabetes_onset_rate, ~baseline.diabetes, exposed, False),
+    )
+    return [_draw_events(*item, random) for item in plan]
+
+
+def _draw_events(
+    event: Event, rate: float, at_risk: BoolArray, exposed_days: IntArray, recurrent: bool, random: np.random.Generator
+) -> EventRows:
+    number = random.poisson(np.where(at_risk, rate / 100 / 365.25 * exposed_days, 0.0))
+    patient = np.repeat(np.arange(len(number)), number)
+    day = 1 + np.floor(random.random(len(patient)) * np.maximum(exposed_days[patient] - 1, 0)).astype(np.int64)
+    severity = random.random(len(patient))
+    key = patient if not recurrent else patient * 100_000 + day
+    order = np.lexsort((day, patient))
+    _, first = np.unique(key[order], return_index=True)
+    kept = order[first]
+    mild, moderate = (0.0, 0.0) if event is Event.SERIOUS_INFECTION else (0.3, 0.75)
+    grade = np.select(
+        [severity < mild, severity < moderate], [Grade.MILD.value, Grade.MODERATE.value], Grade.SEVERE.value
+    )
+    return EventRows(patient[kept], day[kept], np.full(len(kept), event.value), grade[kept])
+
+
+def join_events(parts: list[EventRows]) -> EventRows:
+    """Join events, ordered by patient, day and code."""
+    joined = EventRows(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("patient", "day", "event", "grade"))
+    )
+    order = np.lexsort((joined.event, joined.day, joined.patient))
+    return EventRows(joined.patient[order], joined.day[order], joined.event[order], joined.grade[order])
+
+
+def _event_rows(patient: IntArray, day: IntArray, event: Event, grade: Grade) -> EventRows:
+    return EventRows(patient, day, np.full(len(patient), event.value), np.full(len(patient), grade.value))

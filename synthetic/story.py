@@ -1,0 +1,149 @@
+"""Everything that is drawn for an exact cohort, before it is laid out as tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cohort.definitions import KDIGO_2012, KIM2025
+from cohort.errors import CalibrationError
+from cohort.record import Measure, Study
+from cohort.response import IntArray
+from cohort.seeds import SeedTree
+from synthetic.assignment import AssignedBaseline, draw_assigned
+from synthetic.calendar import Attendance, draw_attendance
+from synthetic.course import Counts, Course, draw_course
+from synthetic.events import (
+    EventRows,
+    adverse_event_rows,
+    doubling_rows,
+    draw_kidney_failure,
+    join_events,
+    poor_outcome_hazard_ratio,
+    renal_rows,
+)
+from synthetic.findings import contradicts_print
+from synthetic.model import PatientModel
+from synthetic.reconstruct import Reconstruction
+from synthetic.treatments import Treatment, draw_treatment
+from synthetic.visits import VisitRows, VisitWriter, write_visits
+
+_MOST_COURSES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happens to every patient; ``course_draws`` counts the courses drawn until one fitted the findings."""
+
+    assigned: AssignedBaseline
+    attendance: Attendance
+    course: Course
+    visits: VisitRows
+    eskd_day: IntArray
+    treatment: Treatment
+    events: EventRows
+    course_draws: int
+
+
+def draw_story(study: Study, reconstruction: Reconstruction, model: PatientModel, tree: SeedTree) -> Story:
+    """Draw baseline and arms once, then courses until none of the study's findings is contradicted.
+
+    Raises
+    ------
+    CalibrationError
+        If the study does not have one arm with and one without tacrolimus, or the model cannot meet the print.
+    """
+    treated, untreated = _arm_sizes(study)
+    assigned = draw_assigned(treated, untreated, model, tree.child("baseline").generator())
+    treatment = draw_treatment(
+        assigned.baseline,
+        assigned.tacrolimus,
+        _monotherapy(study),
+        model.treatment,
+        tree.child("treatment").generator(),
+    )
+    counts = _counts(study, reconstruction)
+    for draw in range(1, _MOST_COURSES + 1):
+        story = _draw_course(study, counts, assigned, treatment, model, tree.child("course", draw), draw)
+        if not contradicts_print(study, assigned.tacrolimus, story.attendance, story.events):
+            return story
+    raise CalibrationError(
+        f"each of {_MOST_COURSES} courses differs significantly between the arms where print says it does not",
+        where="flares, poor outcomes or adverse events",
+        remedy="lower the hazard ratios of severity or the confounding",
+    )
+
+
+def _draw_course(
+    study: Study,
+    counts: Counts,
+    assigned: AssignedBaseline,
+    treatment: Treatment,
+    model: PatientModel,
+    tree: SeedTree,
+    draw: int,
+) -> Story:
+    months = np.asarray(study.visit_months, dtype=np.int64)
+    baseline = assigned.baseline
+    arm = np.where(assigned.tacrolimus, 0, 1)
+    hazard_ratio = poor_outcome_hazard_ratio(baseline, model.course)
+    attendance = draw_attendance(
+        arm,
+        assigned.tacrolimus,
+        counts.assessed,
+        months,
+        hazard_ratio,
+        model,
+        tree.child("calendar").generator(),
+    )
+    course = draw_course(baseline, arm, attendance, counts, model.course, tree.child("response").generator())
+    eskd_day = draw_kidney_failure(attendance, course, hazard_ratio, model.course, tree.child("eskd").generator())
+    writer = VisitWriter(baseline, model, KIM2025, KDIGO_2012, tree.child("laboratory").generator())
+    visits, flares = write_visits(writer, attendance, course, months, eskd_day)
+    events = join_events(
+        [
+            *renal_rows(flares, eskd_day, attendance),
+            doubling_rows(visits, baseline),
+            *adverse_event_rows(
+                baseline,
+                attendance,
+                treatment.tacrolimus_stop(attendance.follow_up_days),
+                model.course,
+                tree.child("adverse").generator(),
+            ),
+        ]
+    )
+    return Story(assigned, attendance, course, visits, eskd_day, treatment, events, draw)
+
+
+def _arm_sizes(study: Study) -> tuple[int, int]:
+    treated = [arm.size for arm in study.arms if arm.tacrolimus]
+    untreated = [arm.size for arm in study.arms if not arm.tacrolimus]
+    if len(treated) != 1 or len(untreated) != 1:
+        raise CalibrationError(
+            "the patient model takes one arm with and one without tacrolimus",
+            where=f"study {study.name}",
+            got=f"{len(treated)} with and {len(untreated)} without",
+        )
+    return treated[0], untreated[0]
+
+
+def arm_codes(study: Study) -> npt.NDArray[np.str_]:
+    """Codes of the arms, the one on tacrolimus first."""
+    return np.array([arm.code for arm in sorted(study.arms, key=lambda arm: not arm.tacrolimus)])
+
+
+def _counts(study: Study, reconstruction: Reconstruction) -> Counts:
+    def laid_out(column: str) -> IntArray:
+        wide = reconstruction.counts.pivot(index="arm", columns="month", values=column)
+        return wide.loc[list(arm_codes(study)), list(study.visit_months)].to_numpy(dtype=np.int64)
+
+    return Counts(laid_out("assessed"), laid_out("complete"), laid_out("partial"))
+
+
+def _monotherapy(study: Study) -> int:
+    """Patients on tacrolimus without another immunosuppressant, as printed; none if the study does not say."""
+    printed = [target.value for target in study.targets if target.measure == Measure.MONOTHERAPY_COUNT]
+    return int(printed[0]) if printed and printed[0] else 0

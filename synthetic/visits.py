@@ -1,0 +1,253 @@
+"""Laboratory values at every visit, written in time order so that definitions find exactly the intended course.
+
+UPCR follows the position of a patient within the response band of the visit; creatinine follows baseline. Both are
+kept inside what the study's response definition and the flare definition allow for the intended state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from cohort.definitions import FlareDefinition, ResponseDefinition
+from cohort.egfr import creatinine_for_egfr
+from cohort.flare import Reference, creatinine_flare_rise, flare_grade, upcr_flare_limit
+from cohort.response import BoolArray, IntArray, hundredths
+from synthetic.baseline import Baseline
+from synthetic.calendar import Attendance
+from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, PARTIAL, Course
+from synthetic.labs import Secondary, activity_of, draw_secondary, with_sediment
+from synthetic.model import PatientModel
+
+FloatArray = npt.NDArray[np.float64]
+
+UNSCHEDULED = -1
+"""Stands for "no scheduled month" in ``VisitRows.month``."""
+_LOWEST_UPCR = 5
+_HIGHEST_UPCR = 2000
+_LOWEST_CREATININE = 35
+
+
+@dataclass(frozen=True, slots=True)
+class VisitRows:
+    """One element per visit: position of the patient, scheduled month, day, UPCR and creatinine in hundredths."""
+
+    patient: IntArray
+    month: IntArray
+    day: IntArray
+    upcr: IntArray
+    creatinine: IntArray
+    labs: Secondary
+
+
+@dataclass(frozen=True, slots=True)
+class FlareRows:
+    """One element per renal flare: position of the patient, day, and grade (1 mild, 2 moderate, 3 severe)."""
+
+    patient: IntArray
+    day: IntArray
+    grade: IntArray
+
+
+class VisitWriter:
+    """Writes the visits of all patients in time order, remembering each patient's response and its lowest values."""
+
+    def __init__(
+        self,
+        baseline: Baseline,
+        model: PatientModel,
+        response: ResponseDefinition,
+        flare: FlareDefinition,
+        random: np.random.Generator,
+    ) -> None:
+        self._baseline = baseline
+        self._model = model
+        self._response = response
+        self._flare = flare
+        self._random = random
+        self._lowest = np.zeros((3, baseline.size), dtype=np.int64)
+        self._in_response = np.zeros(baseline.size, dtype=bool)
+        self._rows: list[VisitRows] = []
+        self._flares: list[FlareRows] = []
+        upper = np.where(
+            baseline.female,
+            hundredths(response.normal_creatinine_women),
+            hundredths(response.normal_creatinine_men),
+        )
+        rise = 100 + round(response.creatinine_rise_below * 100)
+        below_rise = (baseline.creatinine * rise - 1) // 100
+        self._complete_creatinine = np.where(baseline.creatinine <= upper, np.minimum(upper, below_rise), upper)
+
+    def write_baseline(self) -> None:
+        """Write the visit of day 0."""
+        everybody = np.arange(self._baseline.size)
+        zero = np.zeros(self._baseline.size, dtype=np.int64)
+        self._rows.append(
+            VisitRows(everybody, zero, zero, self._baseline.upcr, self._baseline.creatinine, self._baseline.labs)
+        )
+
+    def write_flares(self, patient: IntArray, day: IntArray, sustained: BoolArray) -> None:
+        """Write an unscheduled visit that shows a flare for each of the patients, all of them in response."""
+        course, size = self._model.course, len(patient)
+        reference = Reference(*self._lowest[:, patient])
+        limit = upcr_flare_limit(reference.upcr, self._flare)
+        coin = self._random.random((2, size))
+        z = self._random.standard_normal((3, size))
+        mild = (coin[0] < course.mild_flare) & ~sustained & (reference.rbc < self._flare.rbc_quiet)
+        upcr = np.ceil(limit * np.exp(0.45 * np.abs(z[0]))).astype(np.int64)
+        quiet_upcr = np.minimum(np.rint(reference.upcr * np.exp(0.25 * np.abs(z[0]))).astype(np.int64), limit - 1)
+        upcr = np.minimum(np.where(mild, quiet_upcr, upcr), np.maximum(_HIGHEST_UPCR, limit))
+        rise = creatinine_flare_rise(reference.creatinine, self._flare)
+        steady = np.clip(np.rint(4 * z[1]).astype(np.int64), -reference.creatinine // 10, rise - 1)
+        raised = rise + np.floor(35 * np.abs(z[1])).astype(np.int64)
+        renal = ~mild & (coin[1] < course.creatinine_flare)
+        creatinine = reference.creatinine + np.where(renal, raised, steady)
+        creatinine = np.minimum(creatinine, self._creatinine_of(16.0, patient, day))
+        labs = self._draw_labs(patient, upcr, lift=1.0)
+        sediment = np.maximum(labs.urine_rbc, self._flare.rbc_active + 1)
+        labs = with_sediment(labs, np.where(mild, sediment, labs.urine_rbc), mild | labs.urine_casts)
+        grade = flare_grade(upcr, creatinine, labs.urine_rbc, labs.urine_casts, reference, self._flare)
+        self._in_response[patient] = False
+        self._rows.append(VisitRows(patient, np.full(size, UNSCHEDULED), day, upcr, creatinine, labs))
+        self._flares.append(FlareRows(patient, day, grade))
+
+    def write_scheduled(
+        self,
+        patient: IntArray,
+        month: int,
+        day: IntArray,
+        state: IntArray,
+        band_position: FloatArray,
+        on_dialysis: BoolArray,
+    ) -> None:
+        """Write a scheduled visit that shows ``state`` for each of the patients."""
+        baseline = self._baseline.upcr[patient]
+        half = baseline * (100 - round(self._response.partial_reduction * 100)) // 100
+        nephrotic = hundredths(self._response.partial_upcr_below)
+        complete_limit = hundredths(self._response.complete_upcr_below)
+        reference = Reference(*self._lowest[:, patient])
+        continuing = self._in_response[patient]
+        quiet = np.where(continuing, upcr_flare_limit(reference.upcr, self._flare) - 1, _HIGHEST_UPCR)
+        lowest = np.select(
+            [state == COMPLETE, state == PARTIAL], [_LOWEST_UPCR, complete_limit], np.minimum(half + 1, nephrotic)
+        )
+        highest = np.select(
+            [state == COMPLETE, state == PARTIAL],
+            [np.minimum(quiet, complete_limit - 1), np.minimum(np.minimum(half, nephrotic - 1), quiet)],
+            np.minimum(np.maximum(lowest * 3 // 2, baseline * 5 // 4), _HIGHEST_UPCR),
+        )
+        upcr = np.rint(lowest * (highest / lowest) ** band_position).astype(np.int64)
+        creatinine = self._draw_creatinine(patient, day, state, on_dialysis)
+        steady = reference.creatinine + creatinine_flare_rise(reference.creatinine, self._flare) - 1
+        creatinine = np.where(continuing, np.minimum(creatinine, steady), creatinine)
+        labs = self._draw_labs(patient, upcr, lift=0.0)
+        # A sediment that turns active while the response lasts would be a flare of its own.
+        turned = continuing & (reference.rbc < self._flare.rbc_quiet) & (labs.urine_rbc > self._flare.rbc_active)
+        labs = with_sediment(labs, labs.urine_rbc, labs.urine_casts & ~turned)
+        self._rows.append(VisitRows(patient, np.full(len(patient), month), day, upcr, creatinine, labs))
+        self._remember(patient, state > NO_RESPONSE, np.stack([upcr, creatinine, labs.urine_rbc]))
+
+    def write_kidney_failure(self, patient: IntArray, day: IntArray) -> None:
+        """Write an unscheduled visit with eGFR below 15, none of the patients being in response."""
+        half = self._baseline.upcr[patient] // 2
+        upcr = np.maximum(half, 350) + self._random.integers(20, 250, len(patient))
+        creatinine = self._dialysis_creatinine(patient, day)
+        labs = self._draw_labs(patient, upcr, lift=0.3)
+        self._rows.append(VisitRows(patient, np.full(len(patient), UNSCHEDULED), day, upcr, creatinine, labs))
+
+    def rows(self) -> VisitRows:
+        """Return all visits, ordered by patient and day."""
+        parts = self._rows
+        patient = np.concatenate([part.patient for part in parts])
+        day = np.concatenate([part.day for part in parts])
+        order = np.lexsort((day, patient))
+        labs = Secondary(
+            *(np.concatenate([getattr(part.labs, field.name) for part in parts])[order] for field in fields(Secondary))
+        )
+        month, upcr, creatinine = (
+            np.concatenate([getattr(part, name) for part in parts])[order] for name in ("month", "upcr", "creatinine")
+        )
+        return VisitRows(patient[order], month, day[order], upcr, creatinine, labs)
+
+    def flares(self) -> FlareRows:
+        """Return all flares written so far."""
+        parts = self._flares
+        empty = np.empty(0, dtype=np.int64)
+        return FlareRows(
+            *(np.concatenate([empty, *(getattr(part, name) for part in parts)]) for name in ("patient", "day", "grade"))
+        )
+
+    def _remember(self, patient: IntArray, responding: BoolArray, values: IntArray) -> None:
+        starting = responding & ~self._in_response[patient]
+        self._lowest[:, patient] = np.where(starting, values, np.minimum(self._lowest[:, patient], values))
+        self._in_response[patient] |= starting
+
+    def _draw_labs(self, patient: IntArray, upcr: IntArray, lift: float) -> Secondary:
+        severity = self._baseline.latent_severity[patient]
+        activity = activity_of(upcr, severity, self._random.standard_normal(len(patient))) + lift
+        return draw_secondary(upcr, activity, self._model.laboratory, self._random)
+
+    def _draw_creatinine(self, patient: IntArray, day: IntArray, state: IntArray, on_dialysis: BoolArray) -> IntArray:
+        start = self._baseline.creatinine[patient].astype(np.float64)
+        severity = np.maximum(self._baseline.latent_severity[patient], 0.0)
+        z = self._random.standard_normal(len(patient))
+        drift = np.select([state == COMPLETE, state == PARTIAL], [-0.06, -0.02], 0.04 * day / 365.25 + 0.08 * severity)
+        drawn = np.rint(start * np.exp(drift + np.where(state == NO_RESPONSE, 0.10, 0.07) * z)).astype(np.int64)
+        # Just below a limit rather than exactly on it, as a laboratory would scatter.
+        room = np.floor(6 * self._random.random(len(patient))).astype(np.int64)
+        limit = np.select(
+            [state == COMPLETE, state == PARTIAL],
+            [
+                self._complete_creatinine[patient],
+                self._creatinine_of(self._response.near_normal_egfr, patient, day),
+            ],
+            self._creatinine_of(18.0, patient, day),
+        )
+        drawn = np.where(drawn > limit, limit - room, drawn)
+        drawn = np.where(on_dialysis, self._dialysis_creatinine(patient, day), drawn)
+        return np.maximum(drawn, _LOWEST_CREATININE)
+
+    def _creatinine_of(self, egfr: float, patient: IntArray, day: IntArray) -> IntArray:
+        """Highest printed creatinine, in hundredths, that still gives at least ``egfr``."""
+        age = self._baseline.age_years[patient] + day / 365.25
+        exact = creatinine_for_egfr(np.full(len(patient), egfr), age, self._baseline.female[patient])
+        return np.floor(exact * 100.0).astype(np.int64)
+
+    def _dialysis_creatinine(self, patient: IntArray, day: IntArray) -> IntArray:
+        age = self._baseline.age_years[patient] + day / 365.25
+        egfr = self._random.uniform(5.0, 13.5, len(patient))
+        exact = creatinine_for_egfr(egfr, age, self._baseline.female[patient])
+        return np.ceil(exact * 100.0).astype(np.int64)
+
+
+def write_visits(
+    writer: VisitWriter, attendance: Attendance, course: Course, months: IntArray, eskd_day: IntArray
+) -> tuple[VisitRows, FlareRows]:
+    """Write day 0, then for each interval its flares and its scheduled visit, then kidney failures.
+
+    Parameters
+    ----------
+    writer
+        A fresh writer.
+    attendance, course
+        Visit days and intended states of ``n`` patients.
+    months
+        Months of the scheduled visits after day 0, shape ``(v,)``.
+    eskd_day
+        Day of kidney failure or ``NO_DAY``, shape ``(n,)``.
+    """
+    writer.write_baseline()
+    for visit, month in enumerate(months):
+        flaring = np.flatnonzero(course.flare_day[:, visit] != NO_DAY)
+        writer.write_flares(flaring, course.flare_day[flaring, visit], course.sustained[flaring, visit])
+        seen = np.flatnonzero(attendance.attended[:, visit])
+        day = attendance.visit_day[seen, visit]
+        failed = (eskd_day[seen] != NO_DAY) & (day > eskd_day[seen])
+        writer.write_scheduled(
+            seen, int(month), day, course.state[seen, visit], course.band_position[seen, visit], failed
+        )
+    failing = np.flatnonzero(eskd_day != NO_DAY)
+    writer.write_kidney_failure(failing, eskd_day[failing])
+    return writer.rows(), writer.flares()
