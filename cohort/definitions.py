@@ -12,6 +12,16 @@ _ABSTRACTS = "Conference abstracts of the cohort, Lupus Sci Med 2022;9(Suppl 2):
 _TABLE_29 = "KDIGO 2012 glomerulonephritis guideline, Table 29"
 
 
+_PRINTED_STEPS = {
+    "complete_upcr_below": 100,
+    "partial_upcr_below": 100,
+    "normal_creatinine_women": 100,
+    "normal_creatinine_men": 100,
+    "near_normal_egfr": 10,
+}
+"""Steps a unit in which laboratory values are compared; a finer threshold would be rounded silently."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResponseDefinition:
     """Complete and partial renal response judged from raw laboratory values.
@@ -66,6 +76,15 @@ class ResponseDefinition:
                 where=self.name,
                 got=f"{self.partial_upcr_below:g}",
             )
+        for name, steps in _PRINTED_STEPS.items():
+            value = getattr(self, name)
+            if abs(value * steps - round(value * steps)) > 1e-6:
+                raise DefinitionError(
+                    f"{name} is finer than the laboratory values it is compared with",
+                    where=self.name,
+                    got=f"{value:g}",
+                    remedy=f"give it in steps of {1 / steps:g}",
+                )
 
 
 @dataclass(frozen=True, slots=True)

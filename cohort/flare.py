@@ -14,7 +14,7 @@ import pandas as pd
 
 from cohort.codes import Grade, Response
 from cohort.definitions import FlareDefinition, ResponseDefinition
-from cohort.response import BoolArray, IntArray, classify_visits, hundredths
+from cohort.response import BoolArray, IntArray, classify_visits, hundredths, require_values
 from cohort.schema import FLARES
 
 _GRADES = np.array(["", Grade.MILD.value, Grade.MODERATE.value, Grade.SEVERE.value])
@@ -32,7 +32,8 @@ class Reference:
 def upcr_flare_limit(reference_upcr: npt.ArrayLike, definition: FlareDefinition) -> IntArray:
     """Return the UPCR, in hundredths, from which a flare is present, given the reference in hundredths."""
     reference = np.asarray(reference_upcr, dtype=np.int64)
-    doubled = np.ceil(reference * definition.upcr_high_fold).astype(np.int64)
+    # Whole numbers throughout: 1.1 times 100 is above 110 in binary fractions, and rounding up would give 111.
+    doubled = -(-reference * round(definition.upcr_high_fold * 100) // 100)
     return np.where(
         reference < hundredths(definition.upcr_low),
         hundredths(definition.upcr_low_flare),
@@ -93,13 +94,14 @@ def derive_flares(
     Raises
     ------
     CohortDirectoryError
-        If a patient has no baseline visit.
+        If a patient has no baseline visit or several, or a value that a flare is judged by is missing.
 
     References
     ----------
     KDIGO Clinical Practice Guideline for Glomerulonephritis. Kidney Int Suppl 2012;2:139-274.
     doi:10.1038/kisup.2012.9
     """
+    require_values(visits, "visits", ("urine_rbc_hpf", "urine_casts"))
     ordered = visits.sort_values(["patient_id", "day"], kind="stable").reset_index(drop=True)
     responding = classify_visits(patients, ordered, response)["response"].ne(Response.NR.value).to_numpy()
     upcr = hundredths(ordered["upcr_g_g"])

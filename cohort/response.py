@@ -78,19 +78,23 @@ def classify(labs: Labs, definition: ResponseDefinition) -> Classification:
     )
     normal = labs.creatinine <= limit
     normal_at_baseline = labs.baseline_creatinine <= limit
-    rise_percent = round(definition.creatinine_rise_below * 100)
-    small_rise = labs.creatinine * 100 < labs.baseline_creatinine * (100 + rise_percent)
+    rise = _per_ten_thousand(definition.creatinine_rise_below)
+    small_rise = labs.creatinine * 10_000 < labs.baseline_creatinine * (10_000 + rise)
     if definition.creatinine_reading == "either":
         creatinine_ok = normal | (normal_at_baseline & small_rise)
     else:
         creatinine_ok = normal & (~normal_at_baseline | small_rise)
-    kept_percent = 100 - round(definition.partial_reduction * 100)
-    halved = labs.upcr * 100 <= labs.baseline_upcr * kept_percent
+    kept = 10_000 - _per_ten_thousand(definition.partial_reduction)
+    halved = labs.upcr * 10_000 <= labs.baseline_upcr * kept
     sub_nephrotic = labs.upcr < hundredths(definition.partial_upcr_below)
     near_normal = labs.egfr >= tenths(definition.near_normal_egfr)
     complete = (labs.upcr < hundredths(definition.complete_upcr_below)) & creatinine_ok
     partial = halved & sub_nephrotic & near_normal & ~complete
     return Classification(complete, partial, creatinine_ok, halved, sub_nephrotic, near_normal)
+
+
+def _per_ten_thousand(share: float) -> int:
+    return round(share * 10_000)
 
 
 def visit_labs(patients: pd.DataFrame, visits: pd.DataFrame) -> Labs:
@@ -101,16 +105,22 @@ def visit_labs(patients: pd.DataFrame, visits: pd.DataFrame) -> Labs:
     patients
         Columns ``patient_id, age_years, sex``.
     visits
-        The visits table; every patient in it has a row with ``visit_month`` 0.
+        The visits table; every patient in it has one row with ``visit_month`` 0.
 
     Raises
     ------
     CohortDirectoryError
-        If a patient of ``visits`` has no baseline visit or is not in ``patients``.
+        If a patient of ``visits`` has no baseline visit or several, or is not in ``patients``, or a value that
+        response is judged by is missing or a creatinine is not positive.
     """
+    require_values(patients, "patients", ("patient_id", "age_years", "sex"))
+    require_values(visits, "visits", ("patient_id", "day", "upcr_g_g", "serum_creatinine_mg_dl"))
+    _require(visits["serum_creatinine_mg_dl"] <= 0, visits, "serum_creatinine_mg_dl", "a creatinine is not positive")
     person = patients.set_index("patient_id")
-    baseline = visits[visits["visit_month"].eq(0).fillna(False).astype(bool)].set_index("patient_id")
+    baseline = visits[is_baseline(visits)].set_index("patient_id")
     ids = visits["patient_id"]
+    _require_once(person.index, "patients", "occurs in several rows")
+    _require_once(baseline.index, "visits", "has several visits of month 0")
     _require_known(ids, person.index, "is not in the table patients", "remove the visits or add the patients")
     _require_known(ids, baseline.index, "has no visit of month 0", "response is judged against the baseline visit")
     female = person["sex"].reindex(ids).eq(Sex.FEMALE.value).to_numpy(dtype=bool)
@@ -126,19 +136,59 @@ def visit_labs(patients: pd.DataFrame, visits: pd.DataFrame) -> Labs:
     )
 
 
+def is_baseline(visits: pd.DataFrame) -> BoolArray:
+    """Return which rows of ``visits`` are the visit of month 0; an unscheduled visit is not."""
+    return visits["visit_month"].eq(0).fillna(False).to_numpy(dtype=bool)
+
+
+def require_values(frame: pd.DataFrame, table: str, columns: tuple[str, ...]) -> None:
+    """Refuse ``frame``, rows of ``table`` with a ``patient_id``, if a value in ``columns`` is missing.
+
+    Raises
+    ------
+    CohortDirectoryError
+        Naming the first such column, the number of rows and their patients.
+    """
+    for name in columns:
+        _require(frame[name].isna(), frame, name, "a value is missing", table)
+
+
+def _require(faulty: pd.Series[bool], frame: pd.DataFrame, column: str, what: str, table: str = "visits") -> None:
+    patients = frame.loc[faulty.to_numpy(dtype=bool), "patient_id"]
+    if len(patients):
+        raise CohortDirectoryError(
+            what,
+            where=f"table {table}, column {column}",
+            got=f"{len(patients)} {'row' if len(patients) == 1 else 'rows'}, patient {_first(patients)}",
+            remedy="complete or remove these rows; `lncohort validate` lists every fault",
+        )
+
+
+def _require_once(ids: pd.Index[str], table: str, what: str) -> None:
+    twice = ids[ids.duplicated()].unique()
+    if len(twice):
+        raise CohortDirectoryError(
+            f"a patient {what}", where=f"table {table}, column patient_id", got=_first(twice), remedy="keep one of them"
+        )
+
+
+def _first(ids: pd.Series[str] | pd.Index[str] | npt.NDArray[np.object_]) -> str:
+    return ", ".join(map(str, ids[:5])) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+
+
 def _require_known(ids: pd.Series[str], known: pd.Index[str], what: str, remedy: str) -> None:
     unknown = ids[~ids.isin(known)].unique()
     if len(unknown):
         raise CohortDirectoryError(
             f"a patient {what}",
             where="table visits, column patient_id",
-            got=", ".join(map(str, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
+            got=_first(unknown),
             remedy=remedy,
         )
 
 
 def classify_visits(patients: pd.DataFrame, visits: pd.DataFrame, definition: ResponseDefinition) -> pd.DataFrame:
-    """Judge every visit, scheduled or not, the baseline visit included (it can never respond to itself).
+    """Judge every visit, scheduled or not; the baseline visit is no response whatever its values.
 
     Returns
     -------
@@ -147,11 +197,15 @@ def classify_visits(patients: pd.DataFrame, visits: pd.DataFrame, definition: Re
         ``NR``) and ``reason`` (the clause that decided).
     """
     judged = classify(visit_labs(patients, visits), definition)
-    response = np.where(
-        judged.complete, Response.CR.value, np.where(judged.partial, Response.PR.value, Response.NR.value)
+    baseline = is_baseline(visits)
+    response = np.select(
+        [baseline, judged.complete, judged.partial],
+        [Response.NR.value, Response.CR.value, Response.PR.value],
+        default=Response.NR.value,
     )
     reason = np.select(
         [
+            baseline,
             judged.complete,
             judged.partial & ~judged.creatinine_ok,
             judged.partial,
@@ -159,6 +213,7 @@ def classify_visits(patients: pd.DataFrame, visits: pd.DataFrame, definition: Re
             ~judged.sub_nephrotic,
         ],
         [
+            "baseline visit, nothing to compare it with",
             "UPCR and creatinine within the limits of CR",
             "UPCR reduced, creatinine beyond the limit of CR",
             "UPCR reduced, not below the limit of CR",
@@ -197,7 +252,7 @@ def derive_responses(patients: pd.DataFrame, visits: pd.DataFrame, definition: R
     Raises
     ------
     CohortDirectoryError
-        If a patient has no baseline visit.
+        As :func:`visit_labs`.
 
     Examples
     --------

@@ -90,6 +90,15 @@ class ResultTable:
                 got=str(error),
                 remedy="make the results again",
             ) from error
+        if table.schema.remove_metadata() != _arrow_schema():
+            raise AnalysisError(
+                "not a result table",
+                where=str(path),
+                got=", ".join(
+                    f"{name} ({kind})" for name, kind in zip(table.column_names, table.schema.types, strict=True)
+                ),
+                remedy="name a table that lncohort wrote into a folder of results",
+            )
         metadata = json.loads((table.schema.metadata or {}).get(b"lncohort", b"{}"))
         return cls(_typed(table.replace_schema_metadata(None).to_pandas()), metadata)
 

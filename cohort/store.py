@@ -59,7 +59,7 @@ def write_table(frame: pd.DataFrame, table: Table, path: Path) -> None:
 
     schema = arrow_schema(table)
     content = pa.Table.from_pandas(frame[list(table.column_names)], schema=schema, preserve_index=False)
-    pq.write_table(content.replace_schema_metadata(None), path, compression="zstd")
+    pq.write_table(content.replace_schema_metadata(None), path, compression="zstd", write_page_checksum=True)
 
 
 def write_cohort(cohort: Cohort, folder: Path, truth: pd.DataFrame | None = None) -> None:
@@ -93,8 +93,13 @@ def write_cohort(cohort: Cohort, folder: Path, truth: pd.DataFrame | None = None
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the SHA-256 of a file, or of the names and contents of a folder of Parquet parts, as hexadecimal text."""
+    if not path.is_dir():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for part in sorted(path.rglob("*.parquet")):
+        digest.update(part.relative_to(path).as_posix().encode() + hashlib.sha256(part.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, object]:
@@ -103,7 +108,8 @@ def read_manifest(folder: Path) -> dict[str, object]:
     Raises
     ------
     CohortDirectoryError
-        If the folder is missing, is not a cohort directory, or was written under another schema version.
+        If the folder is missing, is not a cohort directory, was written under another schema version, or names no
+        study.
     """
     if not folder.is_dir():
         raise CohortDirectoryError(
@@ -119,15 +125,34 @@ def read_manifest(folder: Path) -> dict[str, object]:
             where=str(folder),
             remedy="make one with `lncohort generate`",
         ) from error
-    except (OSError, ValueError) as error:
-        raise CohortDirectoryError("cannot read the file", where=str(folder / MANIFEST), got=str(error)) from error
-    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
-        got = manifest.get("schema_version") if isinstance(manifest, dict) else manifest
+    except (OSError, ValueError, RecursionError) as error:
+        raise CohortDirectoryError(
+            "cannot read the file",
+            where=str(folder / MANIFEST),
+            got=str(error),
+            remedy="it should be one JSON object: make the cohort again",
+        ) from error
+    if not isinstance(manifest, dict):
+        raise CohortDirectoryError(
+            "one JSON object expected",
+            where=str(folder / MANIFEST),
+            got=type(manifest).__name__,
+            remedy="make the cohort again",
+        )
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION or isinstance(version, bool):
         raise CohortDirectoryError(
             f"schema version {SCHEMA_VERSION} expected",
             where=str(folder / MANIFEST),
-            got=repr(got),
+            got=repr(version),
             remedy="make the cohort again with this version of lncohort",
+        )
+    if not isinstance(manifest.get("study"), str):
+        raise CohortDirectoryError(
+            "the name of a study expected under the key study",
+            where=str(folder / MANIFEST),
+            got=repr(manifest.get("study")),
+            remedy="`lncohort studies` lists the names",
         )
     return manifest
 
@@ -138,7 +163,8 @@ def read_cohort(folder: Path) -> Cohort:
     Raises
     ------
     CohortDirectoryError
-        If a table is missing or truncated, or a column is missing, unknown or of another type.
+        If a table is missing or truncated, or a column is missing or of another type. Columns that the schema does
+        not know are ignored.
     """
     manifest = read_manifest(folder)
     frames = {table.name: read_table(folder / f"{table.name}.parquet", table) for table in COHORT_TABLES}
@@ -147,7 +173,7 @@ def read_cohort(folder: Path) -> Cohort:
     notes = manifest.get("notes")
     return Cohort(
         **frames,
-        study=str(manifest.get("study")),
+        study=str(manifest["study"]),
         seed=seed if isinstance(seed, int) else None,
         mode=mode if isinstance(mode, str) else None,
         notes=notes if isinstance(notes, dict) else {},
@@ -171,16 +197,28 @@ def read_derived(folder: Path, name: str) -> pd.DataFrame:
 
 
 def changed_tables(folder: Path) -> list[str]:
-    """Return the names of tables whose bytes no longer match the hash in ``cohort.json``."""
+    """Return the names of tables whose bytes no longer match the hash in ``cohort.json``, where it records one."""
     recorded = read_manifest(folder).get("sha256")
     hashes = recorded if isinstance(recorded, dict) else {}
     return [
-        table.name for table in COHORT_TABLES if hashes.get(table.name) != file_hash(folder / f"{table.name}.parquet")
+        table.name
+        for table in COHORT_TABLES
+        if table.name in hashes and hashes[table.name] != file_hash(folder / f"{table.name}.parquet")
     ]
 
 
 def read_table(path: Path, table: Table) -> pd.DataFrame:
     """Read one Parquet file, or a folder of Parquet parts, and check it against the schema of ``table``.
+
+    Other writers' types (dictionaries, 64-bit integers, timestamps at midnight) are taken where nothing is lost;
+    columns that the schema does not know are ignored.
+
+    Parameters
+    ----------
+    path
+        The file, or a folder of the same name (``visits.parquet/``) that holds the parts.
+    table
+        Declaration of the table.
 
     Returns
     -------
@@ -190,7 +228,7 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     Raises
     ------
     CohortDirectoryError
-        If the file is missing, truncated or of another schema.
+        If the file is missing, truncated or of another schema, or the folder holds no part.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -199,8 +237,16 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
         raise CohortDirectoryError(
             f"the table {table.name} is missing", where=str(path), remedy="make the cohort directory again"
         )
+    if path.is_dir() and not any(path.rglob("*.parquet")):
+        raise CohortDirectoryError(
+            f"the folder of table {table.name} holds no Parquet part",
+            where=str(path),
+            remedy="make the cohort directory again",
+        )
     try:
-        content = pq.read_table(path)
+        # Folder names such as arm=tacrolimus/ above the file would otherwise become columns.
+        content = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        content.validate(full=True)
     except (OSError, pa.ArrowException) as error:
         raise CohortDirectoryError(
             "not a readable Parquet file",
@@ -217,8 +263,6 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
 
 def _conforming(content: pa.Table, table: Table, path: Path) -> pa.Table:
     """Return the columns of the schema in order, cast where no information is lost."""
-    import pyarrow as pa
-
     missing = [name for name in table.column_names if name not in content.column_names]
     if missing:
         raise CohortDirectoryError(
@@ -227,31 +271,46 @@ def _conforming(content: pa.Table, table: Table, path: Path) -> pa.Table:
             got=", ".join(content.column_names),
             remedy="`lncohort dictionary` lists the columns",
         )
+    import pyarrow as pa
+
     arrays = []
     for wanted in arrow_schema(table):
         got = content.column(wanted.name)
-        same_family = pa.types.is_string(wanted.type) == _is_text(got.type) and pa.types.is_boolean(
-            wanted.type
-        ) == pa.types.is_boolean(got.type)
         try:
-            if not same_family:
-                raise pa.ArrowInvalid("no lossless conversion")
-            arrays.append(got.cast(wanted.type))
+            arrays.append(_cast(got, wanted.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise CohortDirectoryError(
                 f"column {table.name}.{wanted.name} is of the wrong type: {wanted.type} expected",
                 where=str(path),
-                got=str(got.type),
+                got=f"{got.type} ({error})",
                 remedy="`lncohort dictionary` lists the types",
             ) from error
     return pa.table(arrays, names=list(table.column_names))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _cast(column: pa.ChunkedArray, wanted: pa.DataType) -> pa.ChunkedArray:
+    """Cast within a family of types (text, truth values, dates, numbers), values unchanged."""
     import pyarrow as pa
 
-    return bool(
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
-    )
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not pa.types.is_null(column.type) and _family(column.type) != _family(wanted):
+        raise pa.ArrowInvalid("no conversion that keeps the meaning")
+    result = column.cast(wanted)
+    if pa.types.is_timestamp(column.type) and not result.cast(column.type).equals(column):
+        raise pa.ArrowInvalid("a time of day would be lost")
+    return result
+
+
+def _family(kind: pa.DataType) -> str:
+    """Name the kinds of value between which a cast keeps the meaning; a time in a time zone is in none of ours."""
+    import pyarrow as pa
+
+    types = pa.types
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return "text"
+    if types.is_date(kind) or (types.is_timestamp(kind) and kind.tz is None):
+        return "date"
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        return "number"
+    return str(kind)

@@ -62,6 +62,10 @@ def schema_findings(cohort: Cohort, *, arms: Sequence[str]) -> pd.DataFrame:
 
 def _schema_and_links(cohort: Cohort, arms: Sequence[str]) -> list[tuple[object, ...]]:
     findings = [finding for table in COHORT_TABLES for finding in _schema_findings(cohort.table(table.name), table)]
+    if cohort.patients.empty:
+        rule, remedy = "a cohort has patients", "add the patients or make the cohort again"
+        nobody = cohort.patients["patient_id"]
+        return [*findings, _finding("patients", "patient_id", rule, nobody, nobody, remedy)]
     return findings + _arm_findings(cohort, arms) + _link_findings(cohort)
 
 
@@ -82,16 +86,24 @@ def _schema_findings(frame: pd.DataFrame, table: Table) -> list[tuple[object, ..
     else:
         return []
     findings = []
-    for (column, check), cases in failures.groupby(["column", "check"], dropna=False, sort=False):
-        at = cases["index"].dropna().astype(int).unique()
-        name = ", ".join(table.key) if "unique" in str(check) else str(column)
-        rule = "a row of the key occurs once" if "unique" in str(check) else _RULES.get(str(check), str(check))
-        values = frame.loc[at, column] if column in frame.columns else cases["failure_case"]
-        findings.append(_finding(table.name, name, rule, frame.loc[at, "patient_id"], values, "correct the values"))
+    for (column, check), cases in failures.groupby(["column", "check"], sort=False):
+        if check == _JOINT_KEY:
+            continue
+        rows = frame.loc[cases["index"].astype(int).unique()]
+        rule = _RULES.get(check, check)
+        findings.append(_finding(table.name, column, rule, rows["patient_id"], rows[column], "correct the values"))
+    if (failures["check"] == _JOINT_KEY).any():
+        rows = frame[frame.duplicated(list(table.key), keep=False)]
+        keys = rows[list(table.key)].astype(str).agg(" ".join, axis=1)
+        rule, remedy = "a row of the key occurs once", "keep one row of each key"
+        findings.append(_finding(table.name, ", ".join(table.key), rule, rows["patient_id"], keys, remedy))
     return findings
 
 
 _RULES = {"not_nullable": "a value is present"}
+_JOINT_KEY = "multiple_fields_uniqueness"
+_FIRST_DATE, _LAST_DATE = "1950-01-01", "2100-12-31"
+"""Dates beyond these are taken for slips of the pen."""
 
 
 def _checks(column: Column) -> list[Any]:
@@ -105,6 +117,9 @@ def _checks(column: Column) -> list[Any]:
         checks.append(pa.Check.ge(column.minimum, error=f"at least {column.minimum:g} {column.unit}".rstrip()))
     if column.maximum is not None:
         checks.append(pa.Check.le(column.maximum, error=f"at most {column.maximum:g} {column.unit}".rstrip()))
+    if column.kind is Kind.DATE:
+        within = f"from {_FIRST_DATE} to {_LAST_DATE}"
+        checks.append(pa.Check.between(pd.Timestamp(_FIRST_DATE), pd.Timestamp(_LAST_DATE), error=within))
     if column.kind is Kind.TEXT:
         checks.append(pa.Check.str_length(min_value=1, error="not empty"))
     return checks
@@ -113,7 +128,7 @@ def _checks(column: Column) -> list[Any]:
 def _finding(
     table: str, column: str, rule: str, patients: pd.Series[str], got: pd.Series[Any], remedy: str
 ) -> tuple[object, ...]:
-    named = ", ".join(dict.fromkeys(map(str, patients)).keys() if len(patients) <= 5 else map(str, patients[:5]))
+    named = ", ".join(map(str, patients.unique()[:5]))
     values = ", ".join(dict.fromkeys(str(value) for value in got[:5]))
     return (table, column, rule, len(patients), named, values, remedy)
 
@@ -157,13 +172,17 @@ def _time_findings(cohort: Cohort) -> list[tuple[object, ...]]:
     patients = cohort.patients.set_index("patient_id")
     follow_up = patients["follow_up_days"]
     findings = []
-    for name, frame in (("visits", cohort.visits), ("events", cohort.events)):
-        after = frame["day"] > frame["patient_id"].map(follow_up)
+    for name, column in (("visits", "day"), ("treatments", "stop_day"), ("events", "day")):
+        frame = cohort.table(name)
+        after = frame[column] > frame["patient_id"].map(follow_up)
         rule = "not after the end of follow-up or death"
-        findings += _where(frame, after, name, "day", rule, "correct the day or follow_up_days")
-    deaths = cohort.events[cohort.events["event"] == Event.DEATH.value].set_index("patient_id")["day"]
+        findings += _where(frame, after, name, column, rule, "correct the day or follow_up_days")
+    deaths = cohort.events[cohort.events["event"] == Event.DEATH.value]
+    again = deaths.duplicated("patient_id", keep=False)
+    findings += _where(deaths, again, "events", "day", "a patient dies once", "keep one of them")
+    first_death = deaths.drop_duplicates("patient_id").set_index("patient_id")["day"]
     died = patients["end_reason"] == EndReason.DEATH.value
-    death_day = deaths.reindex(patients.index)
+    death_day = first_death.reindex(patients.index)
     unmatched = (died != death_day.notna()) | (death_day.notna() & (death_day != follow_up))
     return findings + _where(
         patients.reset_index(),

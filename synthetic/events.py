@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import EndReason, Event, Grade
+from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
@@ -33,9 +34,15 @@ class EventRows:
 
 
 def poor_outcome_hazard_ratio(baseline: Baseline, model: CourseModel) -> FloatArray:
-    """Return the relative hazard of kidney failure and death, shape ``(n,)``, mean one."""
+    """Return the relative hazard of a poor outcome (kidney failure or death) by severity, shape ``(n,)``, mean one."""
     relative = np.exp(np.log(model.poor_outcome_hr_severity) * baseline.latent_severity)
     return np.asarray(relative / relative.mean())
+
+
+def kidney_failure_hazard_ratio(baseline: Baseline, model: CourseModel) -> FloatArray:
+    """Return the relative hazard of kidney failure, shape ``(n,)``: that of a poor outcome, raised by a low eGFR."""
+    egfr = ckd_epi_2021(baseline.creatinine / 100.0, baseline.age_years, baseline.female)
+    return np.asarray(poor_outcome_hazard_ratio(baseline, model) * np.where(egfr < 60.0, model.eskd_hr_low_egfr, 1.0))
 
 
 def draw_kidney_failure(

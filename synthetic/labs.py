@@ -31,8 +31,11 @@ class Secondary:
 
 
 def activity_of(upcr: IntArray, severity: FloatArray, noise: FloatArray) -> FloatArray:
-    """Return the latent activity: rises with proteinuria (hundredths) and severity; ``noise`` is standard normal."""
-    return np.asarray(0.8 * np.log(upcr / 100.0) + 0.2 * severity + 0.45 * noise)
+    """Return the latent activity: rises with proteinuria (hundredths) and severity; ``noise`` is standard normal.
+
+    Proteinuria below 0.2 g/g tells no more about activity: quiet disease is quiet.
+    """
+    return np.asarray(0.8 * np.log(np.maximum(upcr, 20) / 100.0) + 0.2 * severity + 0.45 * noise)
 
 
 def draw_secondary(

@@ -128,6 +128,9 @@ class CourseModel:
     death_rate: float = parameter(0.48, "per 100 patient-years", _B, "BAE/Hanyang (n 599), derived from 31 deaths")
     eskd_rate: float = parameter(0.66, "per 100 patient-years", _B, "BAE/Hanyang (n 599), derived from 42 ESRD")
     poor_outcome_hr_severity: float = parameter(2.0, "hazard ratio per SD of severity", _A, "direction assumed")
+    eskd_hr_low_egfr: float = parameter(
+        9.223, "hazard ratio, baseline eGFR below 60", _B, "Seoul St Mary's (n 321), PMID 22935632"
+    )
     serious_infection_rate: float = parameter(3.9, "per 100 patient-years", _B, "Ho 2020, Hong Kong (n 115), derived")
     zoster_rate: float = parameter(
         3.0, "per 100 patient-years", _A, "below the first-two-year 8.84 of the Hong Kong LN cohort, over five years"

@@ -21,6 +21,7 @@ from synthetic.events import (
     doubling_rows,
     draw_kidney_failure,
     join_events,
+    kidney_failure_hazard_ratio,
     poor_outcome_hazard_ratio,
     renal_rows,
 )
@@ -99,7 +100,13 @@ def _draw_course(
         tree.child("calendar").generator(),
     )
     course = draw_course(baseline, arm, attendance, counts, model.course, tree.child("response").generator())
-    eskd_day = draw_kidney_failure(attendance, course, hazard_ratio, model.course, tree.child("eskd").generator())
+    eskd_day = draw_kidney_failure(
+        attendance,
+        course,
+        kidney_failure_hazard_ratio(baseline, model.course),
+        model.course,
+        tree.child("eskd").generator(),
+    )
     writer = VisitWriter(baseline, model, KIM2025, KDIGO_2012, tree.child("laboratory").generator())
     visits, flares = write_visits(writer, attendance, course, months, eskd_day)
     events = join_events(

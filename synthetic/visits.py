@@ -28,6 +28,7 @@ UNSCHEDULED = -1
 _LOWEST_UPCR = 5
 _HIGHEST_UPCR = 2000
 _LOWEST_CREATININE = 35
+_FAILURE_EGFR = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class VisitWriter:
         raised = rise + np.floor(35 * np.abs(z[1])).astype(np.int64)
         renal = ~mild & (coin[1] < course.creatinine_flare)
         creatinine = reference.creatinine + np.where(renal, raised, steady)
-        creatinine = np.minimum(creatinine, self._creatinine_of(16.0, patient, day))
+        creatinine = np.minimum(creatinine, self._creatinine_of(_FAILURE_EGFR + 1.0, patient, day))
         labs = self._draw_labs(patient, upcr, lift=1.0)
         sediment = np.maximum(labs.urine_rbc, self._flare.rbc_active + 1)
         labs = with_sediment(labs, np.where(mild, sediment, labs.urine_rbc), mild | labs.urine_casts)
@@ -120,7 +121,7 @@ class VisitWriter:
         day: IntArray,
         state: IntArray,
         band_position: FloatArray,
-        on_dialysis: BoolArray,
+        eskd_day: IntArray,
     ) -> None:
         """Write a scheduled visit that shows ``state`` for each of the patients."""
         baseline = self._baseline.upcr[patient]
@@ -139,7 +140,7 @@ class VisitWriter:
             np.minimum(np.maximum(lowest * 3 // 2, baseline * 5 // 4), _HIGHEST_UPCR),
         )
         upcr = np.rint(lowest * (highest / lowest) ** band_position).astype(np.int64)
-        creatinine = self._draw_creatinine(patient, day, state, on_dialysis)
+        creatinine = self._draw_creatinine(patient, day, state, eskd_day)
         steady = reference.creatinine + creatinine_flare_rise(reference.creatinine, self._flare) - 1
         creatinine = np.where(continuing, np.minimum(creatinine, steady), creatinine)
         labs = self._draw_labs(patient, upcr, lift=0.0)
@@ -189,11 +190,15 @@ class VisitWriter:
         activity = activity_of(upcr, severity, self._random.standard_normal(len(patient))) + lift
         return draw_secondary(upcr, activity, self._model.laboratory, self._random)
 
-    def _draw_creatinine(self, patient: IntArray, day: IntArray, state: IntArray, on_dialysis: BoolArray) -> IntArray:
+    def _draw_creatinine(self, patient: IntArray, day: IntArray, state: IntArray, eskd_day: IntArray) -> IntArray:
         start = self._baseline.creatinine[patient].astype(np.float64)
         severity = np.maximum(self._baseline.latent_severity[patient], 0.0)
         z = self._random.standard_normal(len(patient))
         drift = np.select([state == COMPLETE, state == PARTIAL], [-0.06, -0.02], 0.04 * day / 365.25 + 0.08 * severity)
+        # On the way to kidney failure creatinine climbs ever faster towards that of an eGFR of 15.
+        failing = (eskd_day != NO_DAY) & (state == NO_RESPONSE)
+        nearness = np.where(failing, np.minimum(day / np.maximum(eskd_day, 1), 1.0) ** 2, 0.0)
+        drift = np.maximum(drift, nearness * np.log(self._creatinine_of(_FAILURE_EGFR, patient, day) / start))
         drawn = np.rint(start * np.exp(drift + np.where(state == NO_RESPONSE, 0.10, 0.07) * z)).astype(np.int64)
         # Just below a limit rather than exactly on it, as a laboratory would scatter.
         room = np.floor(6 * self._random.random(len(patient))).astype(np.int64)
@@ -203,9 +208,10 @@ class VisitWriter:
                 self._complete_creatinine[patient],
                 self._creatinine_of(self._response.near_normal_egfr, patient, day),
             ],
-            self._creatinine_of(18.0, patient, day),
+            self._creatinine_of(_FAILURE_EGFR + 1.0, patient, day),
         )
         drawn = np.where(drawn > limit, limit - room, drawn)
+        on_dialysis = failing & (day > eskd_day)
         drawn = np.where(on_dialysis, self._dialysis_creatinine(patient, day), drawn)
         return np.maximum(drawn, _LOWEST_CREATININE)
 
@@ -244,9 +250,8 @@ def write_visits(
         writer.write_flares(flaring, course.flare_day[flaring, visit], course.sustained[flaring, visit])
         seen = np.flatnonzero(attendance.attended[:, visit])
         day = attendance.visit_day[seen, visit]
-        failed = (eskd_day[seen] != NO_DAY) & (day > eskd_day[seen])
         writer.write_scheduled(
-            seen, int(month), day, course.state[seen, visit], course.band_position[seen, visit], failed
+            seen, int(month), day, course.state[seen, visit], course.band_position[seen, visit], eskd_day[seen]
         )
     failing = np.flatnonzero(eskd_day != NO_DAY)
     writer.write_kidney_failure(failing, eskd_day[failing])

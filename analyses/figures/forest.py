@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyses.figures.formatting import interval
+from analyses.figures.formatting import exponential, interval
 from analyses.figures.labels import contrast_arms, in_words, outcome_label, visit_label
 from analyses.figures.selection import rows_of
 from analyses.figures.style import BLUE, FAINT, GREEN, INK, PURPLE, VERMILLION, house_style, new_figure
@@ -169,7 +169,7 @@ def _difference_group(rows: pd.DataFrame, heading: str, colour: str, marker: str
 
 
 def _ratio(row: pd.Series) -> tuple[float, float, float, str]:
-    centre, low, high = (math.exp(row[name]) for name in ("estimate", "conf_low", "conf_high"))
+    centre, low, high = (exponential(row[name]) for name in ("estimate", "conf_low", "conf_high"))
     return centre, low, high, interval(centre, low, high)
 
 

@@ -39,6 +39,32 @@ def measurement(value: float) -> str:
     return number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
 
 
+def rounded(value: float) -> str:
+    """Write a quantile like :func:`measurement`, without zeros at the end: whole points stay whole.
+
+    Examples
+    --------
+    >>> rounded(8.0), rounded(26.175), rounded(0.5), rounded(2010.0)
+    ('8', '26.2', '0.5', '2010')
+    """
+    text = measurement(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def exponential(value: float) -> float:
+    """Return e to the power of a logarithm, infinite where that is beyond any float.
+
+    Examples
+    --------
+    >>> exponential(0.0), exponential(1000.0), exponential(float("nan"))
+    (1.0, inf, nan)
+    """
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
 def count(value: float) -> str:
     """Write a count: whole when it is whole, else (weighted counts) with one decimal.
 
@@ -85,6 +111,18 @@ def equation(symbol: str, value: str) -> str:
     ('p = 0.006', 'p < 0.001')
     """
     return f"{symbol} {value[0]} {value[1:]}" if value[:1] in "<>" else f"{symbol} = {value}"
+
+
+def percent_interval(estimate: float, low: float, high: float, *, note: str = "") -> str:
+    """Write a proportion with its confidence interval in per cent, like :func:`interval`.
+
+    Examples
+    --------
+    >>> percent_interval(0.267, 0.165, 0.379)
+    '26.7 % (16.5 to 37.9)'
+    """
+    centre, space, limits = interval(estimate, low, high, decimals=1, scale=100, note=note).partition(" ")
+    return f"{centre}{'' if math.isnan(estimate) else ' %'}{space}{limits}"
 
 
 def interval(estimate: float, low: float, high: float, *, decimals: int = 2, scale: float = 1.0, note: str = "") -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _OUTCOMES = {
     "CR": "Complete response",
     "PR": "Partial response",
@@ -53,21 +55,35 @@ _VARIABLES = {
     "prednisolone_mg_day": "Prednisolone, mg/day",
 }
 
-_AS_WRITTEN = frozenset({"II", "III", "IV", "V", "III+V", "IV+V"})
+_SPELT = {
+    "asian": "Asian",
+    "c3": "C3",
+    "c4": "C4",
+    "dsdna": "dsDNA",
+    "egfr": "eGFR",
+    "eskd": "ESKD",
+    "gfr": "GFR",
+    "korean": "Korean",
+    "raas": "RAAS",
+    "sd": "SD",
+    "sle": "SLE",
+    "smd": "SMD",
+    "upcr": "UPCR",
+}
+"""Words that codes write in small letters."""
 
 
 def in_words(code: str) -> str:
-    """Turn a code into words: underscores to spaces, a capital first letter.
+    """Turn a code into words: underscores to spaces, a capital first letter, acronyms as they are spelt.
 
     Examples
     --------
-    >>> in_words("other_asian"), in_words("III+V")
-    ('Other asian', 'III+V')
+    >>> in_words("other_asian"), in_words("III+V"), in_words("egfr_floor")
+    ('Other Asian', 'III+V', 'eGFR floor')
     """
-    if code in _AS_WRITTEN:
-        return code
-    text = code.replace("_", " ")
-    return text[:1].upper() + text[1:]
+    words = [_SPELT.get(word, word) for word in code.split("_")]
+    first = words[0] if words[0] in _SPELT.values() else words[0][:1].upper() + words[0][1:]
+    return " ".join([first, *words[1:]])
 
 
 def outcome_label(term: str) -> str:
@@ -100,7 +116,7 @@ def covariate_label(term: str) -> str:
     >>> covariate_label("isn_rps_class=III+V"), covariate_label("sex=female")
     ('ISN/RPS class: III+V', 'Sex: female')
     >>> covariate_label("treated:visit=month 12")
-    'Treated × Visit: month 12'
+    'Treated × Visit: 1 year'
     """
     return " × ".join(_one_covariate(part) for part in term.split(":"))
 
@@ -109,7 +125,9 @@ def _one_covariate(term: str) -> str:
     name, separator, level = term.partition("=")
     if not separator:
         return variable_label(name)
-    return f"{variable_label(name)}: {level.replace('_', ' ')}"
+    month = re.fullmatch(r"month (\d+)", level)
+    words = visit_label(float(month[1])) if month else level.replace("_", " ")
+    return f"{variable_label(name)}: {words}"
 
 
 def visit_label(month: float) -> str:

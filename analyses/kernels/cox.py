@@ -166,8 +166,8 @@ def _halved(
         moved = coefficients + step / 2**halvings
         gained = risk_averages(problem, moved)
         if gained.log_likelihood >= averages.log_likelihood - slack:
-            return moved, gained
-    return coefficients, averages
+            break
+    return moved, gained
 
 
 def _reach(problem: CoxProblem, step: FloatArray) -> float:

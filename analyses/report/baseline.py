@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from analyses.figures.formatting import MISSING, count, measurement, number, p_value, percent
+from analyses.figures.formatting import MISSING, count, measurement, number, p_value, percent, rounded
 from analyses.figures.labels import covariate_label, in_words, variable_label, visit_label
 from analyses.report.content import Group, Row, Section, Table, plain_rows, reasons
 from analyses.report.inputs import Results
+from analyses.report.model_terms import treated_code
 
 _ENDS = {
     "data_lock": "Data lock reached",
@@ -82,7 +83,8 @@ def table_one_section(results: Results) -> Section:
         (
             "Numbers are mean (standard deviation) with the median (quartiles) beneath, or patients (%). The "
             "standardised difference is the difference of the means in units of their pooled standard deviation; it "
-            "does not depend on the number of patients, and values beyond ±0.1 are customarily called imbalance.",
+            "does not depend on the number of patients, and values beyond ±0.1 are customarily called imbalance. "
+            f"Above zero, it is larger in the arm {results.facts.labels[treated_code(results)]}.",
         ),
         tables=(
             Table(
@@ -105,7 +107,8 @@ def _numeric_cells(rows: pd.DataFrame, labels: Mapping[str, str]) -> tuple[str, 
         own = rows[rows["group"] == code].set_index("statistic")["estimate"]
         if own.reindex(["mean"]).isna().all():
             return MISSING
-        mean, sd, median, q1, q3 = (measurement(own.get(name, np.nan)) for name in ("mean", "sd", "median", "q1", "q3"))
+        mean, sd = (measurement(own.get(name, np.nan)) for name in ("mean", "sd"))
+        median, q1, q3 = (rounded(own.get(name, np.nan)) for name in ("median", "q1", "q3"))
         return f"{mean} ({sd})\n{median} ({q1} to {q3})"
 
     return (variable_label(rows["term"].iloc[0]), *map(arm_cell, labels), _smd(rows), _test(rows))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import pandas as pd
 
 from analyses.figures import figure_svg, plot_balance, plot_hazard_ratios, plot_risk_differences
 from analyses.figures.forest import TREATED_TERM, difference_rows
-from analyses.figures.formatting import MISSING, count, interval, number, p_value
+from analyses.figures.formatting import MISSING, count, exponential, interval, number, p_value
 from analyses.figures.labels import covariate_label, outcome_label, visit_label
 from analyses.figures.love import BALANCE_LIMIT
 from analyses.report.content import Figure, Group, Row, Section, Table, plain_rows, reasons
@@ -35,7 +34,8 @@ def effects_section(results: Results) -> Section:
         for name, kind in _DIFFERENCES.items()
         if (table := results.estimated(name)) is not None and len(difference_rows(table))
     }
-    cox = _cox_models(results)
+    treated = treated_code(results)
+    cox = _cox_models(results, treated)
     said = (
         *reasons(
             results.failures(*_DIFFERENCES), results.missing("response_differences", "weighted_response"), "differences"
@@ -56,7 +56,7 @@ def effects_section(results: Results) -> Section:
         )
         folded.append(_differences_table(differences))
     if cox is not None:
-        axes_of_ratios = plot_hazard_ratios(cox, treated=treated_code(results), arms=labels)
+        axes_of_ratios = plot_hazard_ratios(cox, treated=treated, arms=labels)
         figures.append(
             Figure(
                 figure_svg(axes_of_ratios, name="hazards", description=_hazards_description(cox, results)),
@@ -69,8 +69,9 @@ def effects_section(results: Results) -> Section:
         "effects",
         "Comparison of the arms",
         (
-            "Unadjusted, adjusted and weighted estimates answer different questions and need not agree. Hazard ratios "
-            "below 1 mean fewer events, differences above 0 mean more responders, in the first-named arm.",
+            f"Everything here compares {labels[treated]} with the other arm: differences above 0 mean more responders, "
+            f"hazard ratios below 1 fewer events, on {labels[treated]}. Unadjusted, adjusted and weighted estimates "
+            "answer different questions and need not agree.",
             *said,
         ),
         figures=tuple(figures),
@@ -104,10 +105,10 @@ def balance_section(results: Results) -> Section:
     )
 
 
-def _cox_models(results: Results) -> ResultTable | None:
+def _cox_models(results: Results, treated: str) -> ResultTable | None:
     fitted = [table for name in _COX if (table := results.estimated(name)) is not None]
     models = concat_results(fitted)
-    of_the_arm = models.frame["term"].isin([TREATED_TERM, f"arm={treated_code(results)}"])
+    of_the_arm = models.frame["term"].isin([TREATED_TERM, f"arm={treated}"])
     return models if of_the_arm.any() else None
 
 
@@ -150,7 +151,7 @@ def _hazards_description(cox: ResultTable, results: Results) -> str:
     terms = [TREATED_TERM, f"arm={treated_code(results)}"]
     rows = cox.frame[cox.frame["term"].isin(terms)]
     said = "; ".join(
-        f"{row['population']} " + interval(*(math.exp(row[name]) for name in ("estimate", "conf_low", "conf_high")))
+        f"{row['population']} " + interval(*(exponential(row[name]) for name in ("estimate", "conf_low", "conf_high")))
         for _, row in rows.iterrows()
     )
     return f"Forest plot of hazard ratios, {term_label(TREATED_TERM, results.facts)}. {said}."
@@ -170,7 +171,7 @@ def _cox_tables(cox: ResultTable, results: Results) -> list[Table]:
     if test is not None:
         rows = [
             (
-                f"{row['population']}: "
+                f"{str(row['population']).capitalize()}: "
                 + ("all terms" if row["term"] == "GLOBAL" else term_label(str(row["term"]), results.facts)),
                 number(row["estimate"], 2),
                 p_value(row["p_value"]),
@@ -179,10 +180,13 @@ def _cox_tables(cox: ResultTable, results: Results) -> list[Table]:
         ]
         tables.append(
             Table(
-                "Does the hazard ratio stay the same over time? A small p speaks against it.",
+                "Test of proportional hazards",
                 ("Model and term", "Chi-square", "p"),
                 plain_rows(rows),
-                notes=tuple(dict.fromkeys(test.frame["method"].dropna())),
+                notes=(
+                    "A small p speaks against a hazard ratio that stays the same over time.",
+                    *dict.fromkeys(f"{method[:1].upper()}{method[1:]}." for method in test.frame["method"].dropna()),
+                ),
             )
         )
     return tables

@@ -10,15 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from analyses.reproduction import LEDGER_COLUMNS
 from cohort.errors import AnalysisError
 from cohort.provenance import PROVENANCE_COLUMNS
 from cohort.results import RESULT_COLUMNS, ResultTable
 
 FACTS_FILE = "results.json"
-LEDGER_COLUMNS = (
-    "target_id", "measure", "arm", "month", "status", "source", "printed", "reproduced", "responders", "assessed",
-    "verdict", "reason",
-)  # fmt: skip
 NOT_ESTIMATED = "none"
 """``statistic`` of the row that stands for a whole analysis that could not be estimated; its note says why."""
 

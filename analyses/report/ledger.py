@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
-from analyses.figures.formatting import MISSING
-from analyses.figures.labels import in_words, outcome_label, visit_label
+from analyses.figures.formatting import MINUS, MISSING
+from analyses.figures.labels import in_words, outcome_label, variable_label, visit_label
 from analyses.report.content import Group, Row, Section, Table
 from analyses.report.inputs import Results
+from analyses.reproduction import Verdict
 from cohort.errors import AnalysisError
+from cohort.record import RESPONSE_MEASURES
 
 VERDICTS: dict[str, tuple[str, str]] = {
-    "reproduced": ("✓", "the cohort gives the published number to its last printed decimal"),
-    "consistent": ("≈", "a finding in words, or a p-value given as a limit, and the cohort agrees with it"),
-    "not attainable by the listed tests": (
+    Verdict.REPRODUCED.value: ("✓", "the cohort gives the published number to its last printed decimal"),
+    Verdict.CONSISTENT.value: ("≈", "a finding in words, or a p-value given as a limit, and the cohort agrees with it"),
+    Verdict.NOT_ATTAINABLE.value: (
         "≠",
         "a published p-value that none of the listed unadjusted tests gives for any admissible number of patients; "
         "another method, such as an adjusted model, may have been used",
     ),
-    "superseded": ("»", "an earlier abstract's number that a later text replaced"),
-    "not reproduced": ("✗", "the cohort gives something else"),
-    "not checkable": ("–", "nothing was published that could be computed"),
+    Verdict.SUPERSEDED.value: ("»", "an earlier abstract's number that a later text replaced"),
+    Verdict.NOT_REPRODUCED.value: ("✗", "the cohort gives something else"),
+    Verdict.NOT_CHECKABLE.value: ("–", "nothing was published that could be computed"),
 }
 """Sign and explanation of each verdict, in the order of the summary."""
 
-_RATES = ("complete_response", "partial_response", "overall_response")
+_RATES = tuple(measure.value for measure in RESPONSE_MEASURES)
 _HOW_TO_READ = (
     "Under a rate stand the whole patients behind it: responders of those assessed. The number in brackets names the "
     "source, listed under the table; beneath each item stands its name in the study file."
@@ -105,8 +108,8 @@ def verdict_summary(ledger: pd.DataFrame) -> str:
 
 def _table(ledger: pd.DataFrame, labels: Mapping[str, str]) -> Table:
     sources = {source: number for number, source in enumerate(dict.fromkeys(ledger["source"].dropna()), start=1)}
-    compared = _compared_measures(ledger)
-    superseded = ledger["verdict"] == "superseded"
+    words = _Words(labels, sources, _compared_measures(ledger), frozenset(ledger["target_id"].dropna()))
+    superseded = ledger["verdict"] == Verdict.SUPERSEDED.value
     rate = ledger["measure"].isin(_RATES) & ledger["assessed"].notna() & ~superseded
     p_value = (ledger["measure"] == "p_value") & ~superseded
     groups = (
@@ -119,25 +122,47 @@ def _table(ledger: pd.DataFrame, labels: Mapping[str, str]) -> Table:
         "Published items and what this cohort gives",
         ("Published item", "Arm\nvisit", "Published", "Here\npatients", "Verdict", "Why"),
         tuple(
-            Group(
-                tuple(
-                    _row(row, labels, sources, compared) for _, row in ledger[chosen.to_numpy(dtype=bool)].iterrows()
-                ),
-                heading,
-            )
-            for heading, chosen in groups
-            if chosen.any()
+            _group(heading, ledger[chosen.to_numpy(dtype=bool)], words) for heading, chosen in groups if chosen.any()
         ),
         notes=tuple(f"[{number}] {_kind(ledger, source)}: {source}" for source, number in sources.items()),
         text_columns=frozenset({1, 2, 3, 4, 5}),
     )
 
 
-def _row(row: pd.Series, labels: Mapping[str, str], sources: Mapping[str, int], compared: Mapping[str, str]) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a row needs beyond itself: labels of arms, numbers of sources, and what each p-value compares."""
+
+    labels: Mapping[str, str]
+    sources: Mapping[str, int]
+    compared: Mapping[str, str]
+    identifiers: frozenset[str]
+
+    def plain(self, text: str) -> str:
+        """Spell out codes inside a text, except identifiers of other items, and set true minus signs."""
+        spelt = re.sub(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", lambda found: self._spell(found[0]), text)
+        return re.sub(r"(?<![\w.])-(?=\d)", MINUS, spelt)
+
+    def _spell(self, code: str) -> str:
+        if code in self.identifiers:
+            return code
+        label = variable_label(code).split(",")[0]
+        return self.labels.get(code, label if label != in_words(code) else code.replace("_", " "))
+
+
+def _group(heading: str, rows: pd.DataFrame, words: _Words) -> Group:
+    """Make a group; a reason that all its rows share is said once, in the heading."""
+    reasons = {_text(reason) for reason in rows["reason"]}
+    shared = reasons.pop() if len(rows) > 1 and len(reasons) == 1 else ""
+    lines = tuple(_row(row, words, "" if shared else _text(row["reason"])) for _, row in rows.iterrows())
+    return Group(lines, f"{heading}: {words.plain(shared)}" if shared else heading)
+
+
+def _row(row: pd.Series, words: _Words, reason: str) -> Row:
     measure = str(row["measure"])
-    name = compared[row["target_id"]] if measure == "p_value" else _measure(measure)
-    cited = f" [{sources[row['source']]}]" if row["source"] in sources else ""
-    arm = labels.get(_text(row["arm"]), _text(row["arm"])) or "Both arms"
+    name = words.compared[row["target_id"]] if measure == "p_value" else _measure(measure)
+    cited = f" [{words.sources[row['source']]}]" if row["source"] in words.sources else ""
+    arm = words.labels.get(_text(row["arm"]), _text(row["arm"])) or "Both arms"
     whole = f"\n{row['responders']:.0f} of {row['assessed']:.0f}" if pd.notna(row["assessed"]) else ""
     sign, _ = VERDICTS[row["verdict"]]
     return Row(
@@ -145,11 +170,11 @@ def _row(row: pd.Series, labels: Mapping[str, str], sources: Mapping[str, int], 
             f"{name}{cited}\n{row['target_id']}",
             f"{arm}{_visit(row['month'])}",
             _text(row["printed"]) or MISSING,
-            f"{_text(row['reproduced']) or MISSING}{whole}",
+            f"{words.plain(_text(row['reproduced'])) or MISSING}{whole}",
             f"{sign} {in_words(str(row['verdict']))}",
-            _text(row["reason"]),
+            words.plain(reason),
         ),
-        look=str(row["verdict"]).split()[0] if row["verdict"] in ("reproduced", "consistent") else "other",
+        look=str(row["verdict"]) if row["verdict"] in (Verdict.REPRODUCED, Verdict.CONSISTENT) else "other",
     )
 
 
@@ -161,7 +186,8 @@ def _compared_measures(ledger: pd.DataFrame) -> dict[str, str]:
         stem = re.sub(r"_p(_\d+)?$", "", identifier)
         siblings = others["target_id"].str.fullmatch(rf"{re.escape(stem)}(_.*)?").fillna(False).to_numpy(dtype=bool)
         measures = list(dict.fromkeys(others.loc[siblings, "measure"]))
-        names[identifier] = f"p-value: {_measure(measures[0]).lower()}" if measures else "p-value"
+        compared = _measure(measures[0]) if measures else ""
+        names[identifier] = f"p-value: {compared[:1].lower()}{compared[1:]}" if compared else "p-value"
     return names
 
 

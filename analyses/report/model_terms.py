@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
 from analyses.figures.forest import TREATED_TERM
-from analyses.figures.formatting import interval, p_value
+from analyses.figures.formatting import exponential, interval, p_value
 from analyses.figures.labels import contrast_arms, covariate_label, in_words
 from analyses.report.content import Group, Row, Table
 from analyses.report.inputs import Facts, Results
@@ -41,7 +39,9 @@ def term_label(term: str, facts: Facts) -> str:
     return " × ".join(words)
 
 
-def model_table(table: ResultTable, facts: Facts, *, statistic: str, caption: str, heading: str) -> Table:
+def model_table(
+    table: ResultTable, facts: Facts, *, statistic: str, caption: str, heading: str, notes: tuple[str, ...] = ()
+) -> Table:
     """Lay out the ratios of one or several models.
 
     Parameters
@@ -54,6 +54,8 @@ def model_table(table: ResultTable, facts: Facts, *, statistic: str, caption: st
         ``"log_odds_ratio"`` or ``"log_hazard_ratio"``.
     caption, heading
         Of the table, and of the column of ratios.
+    notes
+        Shown under the table, before the methods.
 
     Returns
     -------
@@ -69,8 +71,8 @@ def model_table(table: ResultTable, facts: Facts, *, statistic: str, caption: st
         )
         for model in dict.fromkeys(models)
     ]
-    methods = tuple(dict.fromkeys(rows["method"].dropna()))
-    return Table(caption, ("Term", f"{heading} (95 % CI)", "p"), tuple(groups), notes=methods)
+    methods = dict.fromkeys(f"{method[:1].upper()}{method[1:]}." for method in rows["method"].dropna())
+    return Table(caption, ("Term", f"{heading} (95 % CI)", "p"), tuple(groups), notes=(*notes, *methods))
 
 
 def _model_heading(model: str) -> str:
@@ -79,5 +81,5 @@ def _model_heading(model: str) -> str:
 
 def _row(row: pd.Series, facts: Facts) -> Row:
     note = "" if pd.isna(row["note"]) else str(row["note"])
-    ratios = (math.exp(row[name]) for name in ("estimate", "conf_low", "conf_high"))
+    ratios = (exponential(row[name]) for name in ("estimate", "conf_low", "conf_high"))
     return Row((term_label(str(row["term"]), facts), interval(*ratios, note=note), p_value(row["p_value"])))

@@ -67,13 +67,13 @@ def summary(facts: Facts) -> str:
         What ``results.json`` says.
     """
     patients = sum(arm.size for arm in facts.arms)
-    arms = " and ".join(f"{arm.size} {arm.label.lower()}" for arm in facts.arms)
+    arms = ", ".join(f"{arm.label} {arm.size}" for arm in facts.arms)
     if facts.synthetic:
         return (
             f"{patients} synthetic patients ({arms}), generated from the published results of the study named above, "
-            "are analysed as a registry would be, and every published number is set beside what they give."
+            "are analysed like the patients of a registry, and every published number is set beside what they give."
         )
-    return f"The recorded patients of a registry, analysed like the study named above ({patients} patients: {arms})."
+    return f"Recorded patients of a registry, analysed like the study named above, which had {patients} ({arms})."
 
 
 def _sections(results: Results) -> tuple[Section, ...]:

@@ -72,9 +72,13 @@ def response_rates_section(results: Results) -> Section:
                 gee,
                 results.facts,
                 statistic="log_odds_ratio",
-                caption="Complete response over the visits: odds ratios from generalised estimating equations. The "
-                "first row is the odds ratio of the arms at the first visit; rows with × say how it changes later.",
+                caption="Complete response over the visits: odds ratios of a repeated-measures model",
                 heading="Odds ratio",
+                notes=(
+                    "The first row compares the arms at the first visit after the start. Rows of a visit compare it "
+                    "with the first one; rows with × say by what factor the odds ratio of the arms is larger or "
+                    "smaller there.",
+                ),
             )
         )
     return Section("rates", title, (*failures, *said), figures=figures, folded=tuple(folded))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analyses.figures import figure_svg, plot_cumulative_incidence, plot_survival
-from analyses.figures.formatting import count, equation, interval, p_value
+from analyses.figures.formatting import count, equation, interval, p_value, percent_interval
 from analyses.figures.labels import contrast_arms, outcome_label
 from analyses.report.content import Figure, Group, Row, Section, Table, plain_rows, reasons
 from analyses.report.inputs import Results
@@ -79,10 +79,9 @@ def _rows(table: ResultTable, statistic: str) -> pd.DataFrame:
     return frame[(frame["statistic"] == statistic).fillna(False).to_numpy(dtype=bool)]
 
 
-def _percent_interval(row: pd.Series) -> str:
+def _share(row: pd.Series) -> str:
     note = "" if pd.isna(row["note"]) else str(row["note"])
-    text = interval(row["estimate"], row["conf_low"], row["conf_high"], decimals=1, scale=100, note=note)
-    return f"{text} %"
+    return percent_interval(row["estimate"], row["conf_low"], row["conf_high"], note=note)
 
 
 def _time(row: pd.Series) -> str:
@@ -101,8 +100,7 @@ def _last_rows(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[tuple[str,
 
 def _curves_description(table: ResultTable, labels: Mapping[str, str]) -> str:
     said = "; ".join(
-        f"{label} {_percent_interval(row)} at {_time(row)}"
-        for label, row in _last_rows(_rows(table, "survival"), labels)
+        f"{label} {_share(row)} at {_time(row)}" for label, row in _last_rows(_rows(table, "survival"), labels)
     )
     return f"Kaplan-Meier curves of survival free of renal flare, one line an arm, numbers at risk beneath. {said}."
 
@@ -112,7 +110,7 @@ def _incidence_description(table: ResultTable, labels: Mapping[str, str]) -> str
     said = []
     for cause in dict.fromkeys(rows["term"]):
         ends = _last_rows(rows[rows["term"] == cause], labels)
-        values = "; ".join(f"{label} {_percent_interval(row)} at {_time(row)}" for label, row in ends)
+        values = "; ".join(f"{label} {_share(row)} at {_time(row)}" for label, row in ends)
         said.append(f"{outcome_label(cause)}: {values}.")
     return f"Cumulative incidence curves, one line an arm, in panels by cause. {' '.join(said)}"
 
@@ -127,7 +125,7 @@ def _incidence_table(table: ResultTable, labels: Mapping[str, str]) -> Table:
         groups.append(
             Group(
                 tuple(
-                    Row((label, count(float(events[row["group"]])), f"{_percent_interval(row)} at {_time(row)}"))
+                    Row((label, count(float(events[row["group"]])), f"{_share(row)} at {_time(row)}"))
                     for label, row in ends
                 ),
                 outcome_label(cause),
@@ -148,8 +146,8 @@ def _comparison(results: Results) -> tuple[Table, ...]:
     if means is None:
         return ()
     rows = [
-        (labels.get(row["group"], str(row["group"])), count(row["n"]), count(row["n_events"]), _mean(row))
-        for _, row in _rows(means, "restricted_mean").iterrows()
+        (label, count(row["n"]), count(row["n_events"]), _mean(row))
+        for label, row in _last_rows(_rows(means, "restricted_mean"), labels)
     ]
     for _, row in _rows(means, "restricted_mean_difference").iterrows():
         first, second = (labels.get(code, code) for code in contrast_arms(str(row["contrast"])))

@@ -89,7 +89,7 @@ def _rate(target: Target, counts: pd.DataFrame) -> Entry:
     value = format_percentage(events, n, printed_decimals(target.printed))
     met = bool(percentage_prints_as(np.array([events]), np.array([n]), target.printed)[0])
     if met:
-        reason = "derived from the laboratory values of the visit; the denominator is not printed but reconstructed"
+        reason = "from laboratory values; denominator reconstructed"
         return Entry(Verdict.REPRODUCED, reason, value, events, n)
     return Entry(Verdict.NOT_REPRODUCED, f"printed {target.printed}, the cohort gives {value}", value, events, n)
 

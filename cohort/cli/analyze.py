@@ -30,7 +30,7 @@ def analyze(
     from cohort.cli.pipeline import open_cohort, prepare, require_sound, write_results
     from cohort.output import check_free, new_directory
 
-    check_free(out, overwrite=overwrite)
+    check_free(out, overwrite=overwrite, inputs=[cohort])
     groups = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
     opened = open_cohort(cohort)
     require_sound(opened)

@@ -33,7 +33,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_row(*(_plain(cell) for cell in row))
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
-        console = Console(file=sys.stdout, highlight=False, width=max(160, console.measure(table).maximum))
+        unbounded = console.options.update(width=1_000_000)
+        width = max(160, console.measure(table, options=unbounded).maximum)
+        console = Console(file=sys.stdout, highlight=False, width=width)
     console.print(table)
 
 

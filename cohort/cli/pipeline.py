@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import pandas as pd
 
 from cohort import __version__
 from cohort.definitions import KDIGO_2012, KIM2025, ResponseDefinition
-from cohort.errors import CohortDirectoryError
+from cohort.errors import CohortDirectoryError, OutputError
 from cohort.flare import derive_flares
 from cohort.output import replace_directory
 from cohort.provenance import PROVENANCE_COLUMNS, provenance_table
@@ -74,9 +75,10 @@ def require_sound(opened: OpenedCohort) -> None:
     findings = schema_findings(opened.cohort, arms=opened.arm_codes)
     if len(findings):
         first = findings.iloc[0]
+        place = (str(opened.folder), f"table {first['table']}", f"column {first['column']}", str(first["first_rows"]))
         raise CohortDirectoryError(
             f"{len(findings)} validation finding{'s' if len(findings) > 1 else ''}; the first: {first['rule']}",
-            where=f"{opened.folder}, table {first['table']}, column {first['column']}, {first['first_rows']}",
+            where=", ".join(part for part in place if part),
             got=str(first["got"]),
             remedy=f"run `lncohort validate {opened.folder}` to see them all",
         )
@@ -91,22 +93,33 @@ def generate_into(folder: Path, study: Study, seed: int) -> None:
 
 
 def derive_into(folder: Path, cohort: Cohort, definitions: Sequence[ResponseDefinition]) -> dict[str, pd.DataFrame]:
-    """Write ``derived/`` of a cohort directory, replacing an earlier one in one rename; return the tables."""
-    import shutil
-    import tempfile
+    """Write ``derived/`` of a cohort directory, replacing an earlier one in one rename; return the tables.
 
+    Raises
+    ------
+    OutputError
+        If the cohort directory cannot be written, or something other than a folder is called ``derived``.
+    """
     responses = [derive_responses(cohort.patients, cohort.visits, definition) for definition in definitions]
     flares = derive_flares(cohort.patients, cohort.visits, definitions[0], KDIGO_2012)
     tables = {"responses": pd.concat(responses, ignore_index=True), "flares": flares}
-    scratch = Path(tempfile.mkdtemp(prefix=".derived.", dir=folder))
+    target = folder / "derived"
+    if target.exists() and not target.is_dir():
+        raise OutputError("a file stands where a folder is needed", where=str(target), remedy="move it away")
     try:
-        new = scratch / "new"
-        new.mkdir()
-        for table in DERIVED_TABLES:
-            write_table(tables[table.name], table, new / f"{table.name}.parquet")
-        replace_directory(new, folder / "derived", scratch / "old")
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".derived.", dir=folder) as scratch:
+            new = Path(scratch) / "new"
+            new.mkdir()
+            for table in DERIVED_TABLES:
+                write_table(tables[table.name], table, new / f"{table.name}.parquet")
+            replace_directory(new, target, Path(scratch) / "old")
+    except OSError as error:
+        raise OutputError(
+            "cannot write the derived tables",
+            where=str(target),
+            got=str(error.strerror or error),
+            remedy="check space and rights, or copy the cohort directory",
+        ) from error
     return tables
 
 
@@ -161,7 +174,7 @@ def _write_frame(frame: pd.DataFrame, folder: Path, name: str) -> None:
 
 def _provenance(cohort: Cohort) -> pd.DataFrame:
     recorded = cohort.notes.get("assumptions")
-    if isinstance(recorded, list):
+    if isinstance(recorded, list) and all(isinstance(row, dict) for row in recorded):
         return pd.DataFrame(recorded, columns=list(PROVENANCE_COLUMNS)).astype("string")
     return provenance_table(KIM2025, KDIGO_2012).astype("string")
 

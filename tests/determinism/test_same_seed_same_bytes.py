@@ -1,4 +1,4 @@
-"""A seed names a cohort: same bytes in any process, other patients under another seed, streams that do not interfere."""
+"""A seed names a cohort: same bytes in any process, other patients under another seed, independent streams."""
 
 from __future__ import annotations
 
