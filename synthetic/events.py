@@ -12,8 +12,9 @@ from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
-from synthetic.course import NO_DAY, NO_RESPONSE, Course
+from synthetic.course import NO_DAY, NO_RESPONSE
 from synthetic.model import CourseModel
+from synthetic.observed import ObservedCourse
 from synthetic.visits import FlareRows, VisitRows
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,7 +47,11 @@ def kidney_failure_hazard_ratio(baseline: Baseline, model: CourseModel) -> Float
 
 
 def draw_kidney_failure(
-    attendance: Attendance, course: Course, hazard_ratio: FloatArray, model: CourseModel, random: np.random.Generator
+    attendance: Attendance,
+    course: ObservedCourse,
+    hazard_ratio: FloatArray,
+    model: CourseModel,
+    random: np.random.Generator,
 ) -> IntArray:
     """Draw the day of kidney failure among patients whose course ends without response; ``NO_DAY`` for the others.
 

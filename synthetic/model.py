@@ -110,6 +110,13 @@ class CourseModel:
         _A,
         "direction from 105 Chinese patients: highest creatinine without response",
     )
+    chronicity_centre: float = parameter(2.6, "points, scored as 0", _B, _MOK)
+    chronicity_scale: float = parameter(1.6, "points per SD of score weight", _B, _MOK)
+    creatinine_centre: float = parameter(80.0, "hundredths of mg/dL, scored as 0", _B, _IJMS)
+    age_centre: float = parameter(35.5, "years, hazard ratio 1", _B, _MOK)
+    flare_mean_ratio: float = parameter(
+        1.131, "mean hazard ratio over the source population", _D, "two million patients of the source population"
+    )
     patient_sd: float = parameter(0.60, "SD of score", _A, "responses persist within a patient")
     visit_sd: float = parameter(0.60, "SD of score", _A, "visit-to-visit noise")
     visit_autocorrelation: float = parameter(0.50, "correlation of adjacent visits", _A, "carried over between visits")

@@ -14,7 +14,8 @@ from cohort.response import IntArray
 from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, draw_assigned
 from synthetic.calendar import Attendance, draw_attendance
-from synthetic.course import Counts, Course, draw_course
+from synthetic.course import draw_noise, flare_hazard, walk_course
+from synthetic.cuts import CountCut, Counts, rank_positions
 from synthetic.events import (
     EventRows,
     adverse_event_rows,
@@ -27,6 +28,7 @@ from synthetic.events import (
 )
 from synthetic.findings import contradicts_print
 from synthetic.model import PatientModel
+from synthetic.observed import ObservedCourse, observe
 from synthetic.reconstruct import Reconstruction
 from synthetic.treatments import Treatment, draw_treatment
 from synthetic.visits import VisitRows, VisitWriter, write_visits
@@ -40,7 +42,7 @@ class Story:
 
     assigned: AssignedBaseline
     attendance: Attendance
-    course: Course
+    course: ObservedCourse
     visits: VisitRows
     eskd_day: IntArray
     treatment: Treatment
@@ -99,7 +101,10 @@ def _draw_course(
         model,
         tree.child("calendar").generator(),
     )
-    course = draw_course(baseline, arm, attendance, counts, model.course, tree.child("response").generator())
+    noise = draw_noise(baseline, len(months), model.course, tree.child("response").generator())
+    cut = CountCut(counts, arm, attendance.attended)
+    walked = walk_course(noise, flare_hazard(baseline, model.course), attendance.visit_day, cut, model.course)
+    course = observe(walked, rank_positions(walked.state, walked.score, arm), attendance)
     eskd_day = draw_kidney_failure(
         attendance,
         course,

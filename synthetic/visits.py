@@ -17,9 +17,10 @@ from cohort.flare import Reference, creatinine_flare_rise, flare_grade, upcr_fla
 from cohort.response import BoolArray, IntArray, hundredths
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
-from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, PARTIAL, Course
+from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, PARTIAL
 from synthetic.labs import Secondary, activity_of, draw_secondary, with_sediment
 from synthetic.model import PatientModel
+from synthetic.observed import ObservedCourse
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -229,7 +230,7 @@ class VisitWriter:
 
 
 def write_visits(
-    writer: VisitWriter, attendance: Attendance, course: Course, months: IntArray, eskd_day: IntArray
+    writer: VisitWriter, attendance: Attendance, course: ObservedCourse, months: IntArray, eskd_day: IntArray
 ) -> tuple[VisitRows, FlareRows]:
     """Write day 0, then for each interval its flares and its scheduled visit, then kidney failures.
 

@@ -201,7 +201,8 @@ def _require_columns(path: Path, columns: Sequence[str]) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> AnalysisError:
-    return AnalysisError("cannot read the table", where=str(path), got=str(error), remedy="make the results again")
+    said = " ".join(str(error).split())
+    return AnalysisError("cannot read the table", where=str(path), got=said, remedy="make the results again")
 
 
 def _read_facts(folder: Path) -> Facts:
@@ -235,10 +236,10 @@ class _Reader:
             mode=self.value("mode", str, type(None)),
             synthetic=self.value("synthetic", bool),
             package_version=self.value("package_version", str),
-            definitions=tuple(self.value("definitions", list)),
+            definitions=tuple(map(str, self.value("definitions", list))),
             command=self.value("command", str),
             assignment_draws=notes.value("assignment_draws", int, type(None), default=None),
-            conditioned_on=tuple(notes.value("conditioned_on", list, default=[])),
+            conditioned_on=tuple(map(str, notes.value("conditioned_on", list, default=[]))),
             reconstruction=notes.value("reconstruction", str, default=""),
             input_hashes={"all tables": hashes} if isinstance(hashes, str) else hashes,
         )
@@ -253,7 +254,7 @@ class _Reader:
         if isinstance(self.content, dict) and key not in self.content and "default" in fallback:
             return fallback["default"]
         found = self.content.get(key, ...) if isinstance(self.content, dict) else ...
-        if not isinstance(found, kinds):
+        if not isinstance(found, kinds) or (isinstance(found, bool) and bool not in kinds):
             raise AnalysisError(
                 f"key {key!r} is missing or of another type",
                 where=str(self.path),

@@ -85,8 +85,8 @@ def _share(row: pd.Series) -> str:
 
 
 def _time(row: pd.Series) -> str:
-    unit = "" if pd.isna(row["time_unit"]) else f" {row['time_unit']}s"
-    return f"{row['time']:.3g}{unit}"
+    amount = f"{row['time']:.3g}"
+    return f"{amount} {row['time_unit']}{'' if amount == '1' else 's'}"
 
 
 def _last_rows(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[tuple[str, pd.Series]]:
@@ -165,8 +165,7 @@ def _comparison(results: Results) -> tuple[Table, ...]:
 
 def _mean(row: pd.Series) -> str:
     note = "" if pd.isna(row["note"]) else str(row["note"])
-    unit = "" if pd.isna(row["time_unit"]) else f" {row['time_unit']}s"
-    return f"{interval(row['estimate'], row['conf_low'], row['conf_high'], note=note)}{unit}"
+    return f"{interval(row['estimate'], row['conf_low'], row['conf_high'], note=note)} {row['time_unit']}s"
 
 
 def _logrank_note(row: pd.Series) -> str:
