@@ -89,7 +89,7 @@ def _schema_findings(frame: pd.DataFrame, table: Table) -> list[tuple[object, ..
     for (column, check), cases in failures.groupby(["column", "check"], sort=False):
         if check == _JOINT_KEY:
             continue
-        rows = frame.loc[cases["index"].astype(int).unique()]
+        rows = frame[frame.index.isin(cases["index"])]
         rule = _RULES.get(check, check)
         findings.append(_finding(table.name, column, rule, rows["patient_id"], rows[column], "correct the values"))
     if (failures["check"] == _JOINT_KEY).any():

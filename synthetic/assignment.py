@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray
-from synthetic.baseline import Baseline, draw_baseline
+from synthetic.baseline import Baseline, Covariates, draw_baseline
 from synthetic.model import AssignmentModel, PatientModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -46,12 +46,11 @@ class Balance:
     class_v_more_on_tacrolimus: BoolArray
 
 
-def assignment_logit(baseline: Baseline, model: AssignmentModel) -> FloatArray:
+def assignment_logit(baseline: Covariates, model: AssignmentModel) -> FloatArray:
     """Return the log odds of tacrolimus, up to a constant and the calendar term, shape ``(n,)``."""
-    log_upcr = np.log(baseline.upcr / 100.0)
     return np.asarray(
         model.class_v * baseline.class_v
-        + model.log_upcr * (log_upcr - log_upcr.mean()) / log_upcr.std()
+        + model.log_upcr * np.log(baseline.upcr / 300.0) / model.log_upcr_sd
         + model.refractory * baseline.refractory
         + model.latent_severity * baseline.latent_severity
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,19 @@ from synthetic.model import BaselineModel, LaboratoryModel
 
 FloatArray = npt.NDArray[np.float64]
 
+
+class RandomSource(Protocol):
+    """What the course and the covariates are drawn from: pseudo-random, or quasi-random for calibration."""
+
+    def standard_normal(self, size: int | tuple[int, ...]) -> FloatArray:
+        """Draw standard normal values."""
+        ...
+
+    def random(self, size: int | tuple[int, ...]) -> FloatArray:
+        """Draw values uniform on (0, 1)."""
+        ...
+
+
 CLASSES: tuple[str, ...] = tuple(code.value for code in IsnRpsClass)
 """Classes in the order of ``BaselineModel.class_mix``; ``Baseline.lupus_class`` holds positions in it."""
 CLASS_V = CLASSES.index(IsnRpsClass.V.value)
@@ -22,8 +36,8 @@ _QUIET_CLASSES = (CLASSES.index(IsnRpsClass.II.value), CLASS_V)
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """Baseline of ``n`` patients, every array of shape ``(n,)``; UPCR and creatinine in hundredths."""
+class Covariates:
+    """What a patient brings to the index date, every array of shape ``(n,)``; UPCR and creatinine in hundredths."""
 
     latent_severity: FloatArray
     age_years: FloatArray
@@ -39,9 +53,6 @@ class Baseline:
     refractory: BoolArray
     upcr: IntArray
     creatinine: IntArray
-    activity: FloatArray
-    """Serological and clinical activity behind the secondary laboratory values."""
-    labs: Secondary
 
     @property
     def size(self) -> int:
@@ -52,6 +63,13 @@ class Baseline:
     def class_v(self) -> BoolArray:
         """Pure class V."""
         return np.asarray(self.lupus_class == CLASS_V)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline(Covariates):
+    """Covariates of ``n`` patients and the secondary laboratory values of day 0."""
+
+    labs: Secondary
 
     def balance_covariates(self) -> dict[str, FloatArray]:
         """Return the covariates that the paper reports as similar between arms, in the units of the tables."""
@@ -71,20 +89,28 @@ class Baseline:
 def draw_baseline(
     size: int, model: BaselineModel, laboratory: LaboratoryModel, random: np.random.Generator
 ) -> Baseline:
+    """Draw ``size`` patients of the source population, before treatment assignment, with laboratory values of day 0."""
+    covariates = draw_covariates(size, model, random)
+    activity = activity_of(covariates.upcr, covariates.latent_severity, random.standard_normal(size))
+    values = {field.name: getattr(covariates, field.name) for field in fields(Covariates)}
+    return Baseline(**values, labs=draw_secondary(covariates.upcr, activity, laboratory, random))
+
+
+def draw_covariates(size: int, model: BaselineModel, random: RandomSource) -> Covariates:
     """Draw ``size`` patients from the source population, before treatment assignment.
 
     Parameters
     ----------
     size
         Number of patients.
-    model, laboratory
-        Marginals, correlations and laboratory relations.
+    model
+        Marginals and correlations.
     random
         Stream to draw from.
 
     Returns
     -------
-    Baseline
+    Covariates
         Arrays of shape ``(size,)``.
     """
     from scipy.special import ndtr
@@ -108,8 +134,7 @@ def draw_baseline(
     female = coin[1] < model.female
     # Men have more muscle: the ratio of the equation's two creatinine scales, 0.9 to 0.7, shared out around the median.
     creatinine *= np.where(female, 1.0, 0.9 / 0.7)
-    activity = activity_of(upcr_hundredths, severity, random.standard_normal(size))
-    return Baseline(
+    return Covariates(
         latent_severity=severity,
         age_years=np.round(age, 1),
         female=female,
@@ -124,8 +149,6 @@ def draw_baseline(
         refractory=ndtr(-z[7]) < model.refractory,
         upcr=upcr_hundredths,
         creatinine=_hundredths(creatinine, model.creatinine_minimum, model.creatinine_maximum),
-        activity=activity,
-        labs=draw_secondary(upcr_hundredths, activity, laboratory, random),
     )
 
 

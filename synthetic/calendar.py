@@ -58,10 +58,26 @@ def draw_last_visit(arm: IntArray, assessed: IntArray, random: np.random.Generat
     return last
 
 
+def draw_last_visit_by_chance(arm: IntArray, share_assessed: FloatArray, random: np.random.Generator) -> IntArray:
+    """Give each patient a last attended visit so that the assessed shares of an arm are met in expectation.
+
+    Parameters
+    ----------
+    arm
+        Position of each patient's arm, shape ``(n,)``.
+    share_assessed
+        Share of the arm assessed at each visit, shape ``(arms, v)``, never increasing along an arm.
+    random
+        Stream to draw from.
+    """
+    uniform = random.random(len(arm))
+    return np.asarray((uniform[:, None] < share_assessed[arm]).sum(axis=1) - 1, dtype=np.int64)
+
+
 def draw_attendance(
+    last: IntArray,
     arm: IntArray,
     tacrolimus: BoolArray,
-    assessed: IntArray,
     months: IntArray,
     hazard_ratio: FloatArray,
     parts: PatientModel,
@@ -74,8 +90,10 @@ def draw_attendance(
 
     Parameters
     ----------
-    arm, assessed
-        As in :func:`draw_last_visit`.
+    last
+        Position of each patient's last attended visit, -1 for day 0, shape ``(n,)``.
+    arm
+        Position of each patient's arm, shape ``(n,)``.
     tacrolimus
         Whether the patient takes tacrolimus, shape ``(n,)``: index dates then lie later, the log density ratio per
         calendar year being the assignment model's coefficient.
@@ -90,7 +108,6 @@ def draw_attendance(
     """
     model, course = parts.calendar, parts.course
     size, visits = len(arm), len(months)
-    last = draw_last_visit(arm, assessed, random)
     nominal = np.rint(months * DAYS_PER_MONTH).astype(np.int64)
     window = np.asarray(model.visit_window_days, dtype=np.int64)
     jitter = np.clip(np.rint(random.normal(0.0, window / 2.5, (size, visits))), -window, window).astype(np.int64)

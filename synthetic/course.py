@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohort.response import BoolArray, IntArray
-from synthetic.baseline import Baseline
+from synthetic.baseline import Covariates, RandomSource
 from synthetic.model import CourseModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -57,7 +57,7 @@ Cut = Callable[[int, FloatArray, BoolArray, BoolArray], tuple[IntArray, BoolArra
 never a non-responder) and ``can_flare``; returns states and who was given a flare after all."""
 
 
-def draw_noise(baseline: Baseline, visits: int, model: CourseModel, random: np.random.Generator) -> CourseNoise:
+def draw_noise(baseline: Covariates, visits: int, model: CourseModel, random: RandomSource) -> CourseNoise:
     """Draw the noise of each patient and visit; scores carry baseline effects, a patient effect and visit noise."""
     chronicity = (baseline.chronicity_index - model.chronicity_centre) / model.chronicity_scale
     level = (
@@ -74,7 +74,7 @@ def draw_noise(baseline: Baseline, visits: int, model: CourseModel, random: np.r
     return CourseNoise((level + model.visit_sd * noise).T, uniform[0].T, uniform[1].T)
 
 
-def flare_hazard(baseline: Baseline, model: CourseModel) -> FloatArray:
+def flare_hazard(baseline: Covariates, model: CourseModel) -> FloatArray:
     """Return the daily hazard of a flare while in response, shape ``(n,)``."""
     log_ratio = np.log(model.flare_hr_severity) * baseline.latent_severity + np.log(model.flare_hr_age_decade) * (
         (baseline.age_years - model.age_centre) / 10

@@ -14,7 +14,7 @@ from cohort.store import Cohort
 from synthetic.findings import conditioned_measures, conditions_on
 from synthetic.model import PatientModel
 from synthetic.reconstruct import Reconstruction, reconstruct
-from synthetic.story import draw_story
+from synthetic.story import draw_exact_story
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frame, visits_frame
 
 
@@ -69,19 +69,20 @@ def generate_exact(
     model = model or PatientModel()
     reconstruction = reconstruction or reconstruct(study)
     tree = SeedTree(seed).child("exact")
-    story = draw_story(study, reconstruction, model, tree)
+    drawn = draw_exact_story(study, reconstruction, model, tree)
+    story = drawn.story
     cohort = Cohort(
         patients=patients_frame(story, study),
-        visits=visits_frame(story, study, model, tree),
-        treatments=treatments_frame(story, study, model, tree),
-        events=events_frame(story, study),
+        visits=visits_frame(story, model, tree),
+        treatments=treatments_frame(story, model, tree),
+        events=events_frame(story),
         study=study.name,
         seed=seed,
         mode="exact",
         notes={
             "reconstruction": reconstruction.name,
             "assignment_draws": story.assigned.draws,
-            "course_draws": story.course_draws,
+            "course_draws": drawn.course_draws,
             "conditioned_on": [
                 "pure class V significantly more frequent on tacrolimus (Pearson chi-square, p < 0.05)",
                 "no other baseline covariate significantly different (Welch t or Pearson chi-square, p >= 0.05)",
@@ -98,4 +99,4 @@ def generate_exact(
             "assumptions": provenance_table(*model.parts, KIM2025, KDIGO_2012).to_dict("records"),
         },
     )
-    return GeneratedCohort(cohort, truth_frame(story, model.assignment, study))
+    return GeneratedCohort(cohort, truth_frame(story, model.assignment))

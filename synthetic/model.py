@@ -71,6 +71,7 @@ class AssignmentModel:
         1.3, "log odds ratio", _A, "class V more frequent on tacrolimus (reported, no size printed)"
     )
     log_upcr: float = parameter(0.10, "log odds ratio per SD", _A, "direction from the editorial")
+    log_upcr_sd: float = parameter(0.75, "log g/g in one SD", _D, f"interquartile ranges of {_KWON}")
     refractory: float = parameter(0.40, "log odds ratio", _A, "direction from the editorial")
     latent_severity: float = parameter(
         0.35, "log odds ratio per SD", _A, "editorial: more severe disease on tacrolimus; size ours"

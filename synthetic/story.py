@@ -13,7 +13,7 @@ from cohort.record import Measure, Study
 from cohort.response import IntArray
 from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, draw_assigned
-from synthetic.calendar import Attendance, draw_attendance
+from synthetic.calendar import Attendance, draw_attendance, draw_last_visit
 from synthetic.course import draw_noise, flare_hazard, walk_course
 from synthetic.cuts import CountCut, Counts, rank_positions
 from synthetic.events import (
@@ -30,16 +30,25 @@ from synthetic.findings import contradicts_print
 from synthetic.model import PatientModel
 from synthetic.observed import ObservedCourse, observe
 from synthetic.reconstruct import Reconstruction
-from synthetic.treatments import Treatment, draw_treatment
+from synthetic.treatments import Treatment, draw_monotherapy, draw_treatment
 from synthetic.visits import VisitRows, VisitWriter, write_visits
 
 _MOST_COURSES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """What happens to every patient; ``course_draws`` counts the courses drawn until one fitted the findings."""
+class ExactStory:
+    """A story that fits print; ``course_draws`` counts the courses drawn until one contradicted no finding."""
 
+    story: Story
+    course_draws: int
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happens to every patient of a cohort or of one block of it; ``ids`` are the patients' identifiers."""
+
+    ids: npt.NDArray[np.str_]
     assigned: AssignedBaseline
     attendance: Attendance
     course: ObservedCourse
@@ -47,10 +56,9 @@ class Story:
     eskd_day: IntArray
     treatment: Treatment
     events: EventRows
-    course_draws: int
 
 
-def draw_story(study: Study, reconstruction: Reconstruction, model: PatientModel, tree: SeedTree) -> Story:
+def draw_exact_story(study: Study, reconstruction: Reconstruction, model: PatientModel, tree: SeedTree) -> ExactStory:
     """Draw baseline and arms once, then courses until none of the study's findings is contradicted.
 
     Raises
@@ -58,20 +66,16 @@ def draw_story(study: Study, reconstruction: Reconstruction, model: PatientModel
     CalibrationError
         If the study does not have one arm with and one without tacrolimus, or the model cannot meet the print.
     """
-    treated, untreated = _arm_sizes(study)
+    treated, untreated = arm_sizes(study)
     assigned = draw_assigned(treated, untreated, model, tree.child("baseline").generator())
-    treatment = draw_treatment(
-        assigned.baseline,
-        assigned.tacrolimus,
-        _monotherapy(study),
-        model.treatment,
-        tree.child("treatment").generator(),
-    )
-    counts = _counts(study, reconstruction)
+    random = tree.child("treatment").generator()
+    alone = draw_monotherapy(assigned.tacrolimus, monotherapy(study), random)
+    treatment = draw_treatment(assigned.baseline, assigned.tacrolimus, alone, model.treatment, random)
+    counts = study_counts(study, reconstruction)
     for draw in range(1, _MOST_COURSES + 1):
-        story = _draw_course(study, counts, assigned, treatment, model, tree.child("course", draw), draw)
+        story = _draw_course(study, counts, assigned, treatment, model, tree.child("course", draw))
         if not contradicts_print(study, assigned.tacrolimus, story.attendance, story.events):
-            return story
+            return ExactStory(story, draw)
     raise CalibrationError(
         f"each of {_MOST_COURSES} courses differs significantly between the arms where print says it does not",
         where="flares, poor outcomes or adverse events",
@@ -86,25 +90,41 @@ def _draw_course(
     treatment: Treatment,
     model: PatientModel,
     tree: SeedTree,
-    draw: int,
 ) -> Story:
     months = np.asarray(study.visit_months, dtype=np.int64)
     baseline = assigned.baseline
     arm = np.where(assigned.tacrolimus, 0, 1)
     hazard_ratio = poor_outcome_hazard_ratio(baseline, model.course)
-    attendance = draw_attendance(
-        arm,
-        assigned.tacrolimus,
-        counts.assessed,
-        months,
-        hazard_ratio,
-        model,
-        tree.child("calendar").generator(),
-    )
+    calendar = tree.child("calendar").generator()
+    last = draw_last_visit(arm, counts.assessed, calendar)
+    attendance = draw_attendance(last, arm, assigned.tacrolimus, months, hazard_ratio, model, calendar)
     noise = draw_noise(baseline, len(months), model.course, tree.child("response").generator())
     cut = CountCut(counts, arm, attendance.attended)
     walked = walk_course(noise, flare_hazard(baseline, model.course), attendance.visit_day, cut, model.course)
     course = observe(walked, rank_positions(walked.state, walked.score, arm), attendance)
+    return finish_story(
+        patient_ids(study, 1, len(arm), len(arm)), assigned, attendance, course, treatment, months, model, tree
+    )
+
+
+def patient_ids(study: Study, first: int, size: int, total: int) -> npt.NDArray[np.str_]:
+    """Return identifiers of patients ``first`` to ``first + size - 1`` of ``total``."""
+    digits = max(3, len(str(total)))
+    return np.array([f"{study.name}-{number:0{digits}d}" for number in range(first, first + size)])
+
+
+def finish_story(
+    ids: npt.NDArray[np.str_],
+    assigned: AssignedBaseline,
+    attendance: Attendance,
+    course: ObservedCourse,
+    treatment: Treatment,
+    months: IntArray,
+    model: PatientModel,
+    tree: SeedTree,
+) -> Story:
+    """Add kidney failure, laboratory values and events to a course."""
+    baseline = assigned.baseline
     eskd_day = draw_kidney_failure(
         attendance,
         course,
@@ -127,10 +147,10 @@ def _draw_course(
             ),
         ]
     )
-    return Story(assigned, attendance, course, visits, eskd_day, treatment, events, draw)
+    return Story(ids, assigned, attendance, course, visits, eskd_day, treatment, events)
 
 
-def _arm_sizes(study: Study) -> tuple[int, int]:
+def arm_sizes(study: Study) -> tuple[int, int]:
     treated = [arm.size for arm in study.arms if arm.tacrolimus]
     untreated = [arm.size for arm in study.arms if not arm.tacrolimus]
     if len(treated) != 1 or len(untreated) != 1:
@@ -147,7 +167,7 @@ def arm_codes(study: Study) -> npt.NDArray[np.str_]:
     return np.array([arm.code for arm in sorted(study.arms, key=lambda arm: not arm.tacrolimus)])
 
 
-def _counts(study: Study, reconstruction: Reconstruction) -> Counts:
+def study_counts(study: Study, reconstruction: Reconstruction) -> Counts:
     def laid_out(column: str) -> IntArray:
         wide = reconstruction.counts.pivot(index="arm", columns="month", values=column)
         return wide.loc[list(arm_codes(study)), list(study.visit_months)].to_numpy(dtype=np.int64)
@@ -155,7 +175,7 @@ def _counts(study: Study, reconstruction: Reconstruction) -> Counts:
     return Counts(laid_out("assessed"), laid_out("complete"), laid_out("partial"))
 
 
-def _monotherapy(study: Study) -> int:
+def monotherapy(study: Study) -> int:
     """Patients on tacrolimus without another immunosuppressant, as printed; none if the study does not say."""
     printed = [target.value for target in study.targets if target.measure == Measure.MONOTHERAPY_COUNT]
     return int(printed[0]) if printed and printed[0] else 0

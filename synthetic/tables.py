@@ -20,15 +20,11 @@ from synthetic.visits import UNSCHEDULED
 FloatArray = npt.NDArray[np.float64]
 
 
-def _patient_ids(study: Study, size: int) -> npt.NDArray[np.str_]:
-    return np.array([f"{study.name}-{number:03d}" for number in range(1, size + 1)])
-
-
 def patients_frame(story: Story, study: Study) -> pd.DataFrame:
     """Lay out the table patients."""
     baseline, attendance, treatment = story.assigned.baseline, story.attendance, story.treatment
     columns = {
-        "patient_id": _patient_ids(study, baseline.size),
+        "patient_id": story.ids,
         "arm": np.where(story.assigned.tacrolimus, *arm_codes(study)),
         "site": np.where(baseline.rheumatology_clinic, "rheumatology clinic", "nephrology clinic"),
         "index_date": attendance.index_date.astype("datetime64[s]"),
@@ -52,7 +48,7 @@ def patients_frame(story: Story, study: Study) -> pd.DataFrame:
     return pd.DataFrame(columns)[list(PATIENTS.column_names)]
 
 
-def visits_frame(story: Story, study: Study, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
+def visits_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
     """Lay out the table visits."""
     visits, baseline = story.visits, story.assigned.baseline
     who = visits.patient
@@ -61,7 +57,7 @@ def visits_frame(story: Story, study: Study, model: PatientModel, tree: SeedTree
     month = pd.array(visits.month, dtype="Int32")
     month[visits.month == UNSCHEDULED] = pd.NA
     columns = {
-        "patient_id": _patient_ids(study, baseline.size)[who],
+        "patient_id": story.ids[who],
         "visit_month": month,
         "day": visits.day,
         "upcr_g_g": visits.upcr / 100.0,
@@ -83,7 +79,7 @@ def visits_frame(story: Story, study: Study, model: PatientModel, tree: SeedTree
     return pd.DataFrame(columns)[list(VISITS.column_names)]
 
 
-def treatments_frame(story: Story, study: Study, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
+def treatments_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
     """Lay out the table treatments."""
     events = story.events
     rows = treatment_rows(
@@ -95,7 +91,7 @@ def treatments_frame(story: Story, study: Study, model: PatientModel, tree: Seed
     )
     frame = pd.DataFrame(
         {
-            "patient_id": _patient_ids(study, story.assigned.baseline.size)[rows.patient],
+            "patient_id": story.ids[rows.patient],
             "drug": rows.drug,
             "phase": rows.phase,
             "start_day": rows.start_day,
@@ -107,12 +103,12 @@ def treatments_frame(story: Story, study: Study, model: PatientModel, tree: Seed
     return frame.sort_values(list(TREATMENTS.key), ignore_index=True)[list(TREATMENTS.column_names)]
 
 
-def events_frame(story: Story, study: Study) -> pd.DataFrame:
+def events_frame(story: Story) -> pd.DataFrame:
     """Lay out the table events."""
     events = story.events
     frame = pd.DataFrame(
         {
-            "patient_id": _patient_ids(study, story.assigned.baseline.size)[events.patient],
+            "patient_id": story.ids[events.patient],
             "day": events.day,
             "event": events.event,
             "grade": events.grade,
@@ -121,14 +117,14 @@ def events_frame(story: Story, study: Study) -> pd.DataFrame:
     return frame[list(EVENTS.column_names)]
 
 
-def truth_frame(story: Story, model: AssignmentModel, study: Study) -> pd.DataFrame:
+def truth_frame(story: Story, model: AssignmentModel) -> pd.DataFrame:
     """Lay out what a registry would not know."""
     baseline = story.assigned.baseline
     year = story.attendance.index_date.astype("datetime64[Y]").astype(np.int64) + 1970
     logit = story.assigned.logit + model.calendar_year * (year - year.mean())
     frame = pd.DataFrame(
         {
-            "patient_id": _patient_ids(study, baseline.size),
+            "patient_id": story.ids,
             "propensity": _centred_probability(logit, story.assigned.tacrolimus.mean()),
             "latent_severity": baseline.latent_severity,
         }

@@ -53,29 +53,29 @@ class TreatmentRows:
 def draw_treatment(
     baseline: Baseline,
     tacrolimus: BoolArray,
-    monotherapy: int,
+    alone: BoolArray,
     model: TreatmentModel,
     random: np.random.Generator,
 ) -> Treatment:
-    """Draw regimens; exactly ``monotherapy`` patients take tacrolimus without another immunosuppressant.
+    """Draw regimens.
 
-    Raises
-    ------
-    CalibrationError
-        If there are fewer patients on tacrolimus than that.
+    Parameters
+    ----------
+    baseline
+        ``n`` patients.
+    tacrolimus
+        Who takes tacrolimus, shape ``(n,)``.
+    alone
+        Which of those take no other immunosuppressant, shape ``(n,)``.
+    model
+        Shares.
+    random
+        Stream to draw from.
     """
     size = baseline.size
-    treated = np.flatnonzero(tacrolimus)
-    if monotherapy > len(treated):
-        raise CalibrationError(
-            "more patients on tacrolimus alone than on tacrolimus",
-            where="study file",
-            got=f"{monotherapy} of {len(treated)}",
-        )
     options = [Background.MYCOPHENOLATE.value, Background.AZATHIOPRINE.value, Background.MIZORIBINE.value]
     background = random.choice(options, size=size, p=model.background_share)
-    alone = np.where(tacrolimus, False, random.random(size) < model.no_immunosuppressant)
-    alone[random.permutation(treated)[:monotherapy]] = True
+    alone = np.where(tacrolimus, alone, random.random(size) < model.no_immunosuppressant)
     induction = random.choice([code.value for code in Induction], size=size, p=model.induction_share)
     stops = random.random(size) < model.tacrolimus_stopped
     share = np.where(stops, random.uniform(0.1, 0.9, size), 1.0)
@@ -87,6 +87,26 @@ def draw_treatment(
         hydroxychloroquine=random.random(size) < model.hydroxychloroquine,
         raas_inhibitor=random.random(size) < model.raas_inhibitor,
     )
+
+
+def draw_monotherapy(tacrolimus: BoolArray, number: int, random: np.random.Generator) -> BoolArray:
+    """Pick exactly ``number`` patients on tacrolimus to take no other immunosuppressant.
+
+    Raises
+    ------
+    CalibrationError
+        If there are fewer patients on tacrolimus than that.
+    """
+    treated = np.flatnonzero(tacrolimus)
+    if number > len(treated):
+        raise CalibrationError(
+            "more patients on tacrolimus alone than on tacrolimus",
+            where="study file",
+            got=f"{number} of {len(treated)}",
+        )
+    alone = np.zeros(len(tacrolimus), dtype=bool)
+    alone[random.permutation(treated)[:number]] = True
+    return alone
 
 
 def prednisolone_dose(visits: VisitRows, model: TreatmentModel, random: np.random.Generator) -> FloatArray:

@@ -14,10 +14,10 @@ from analyses.report.inputs import Results
 from analyses.report.model_terms import treated_code
 
 _ENDS = {
-    "data_lock": "Data lock reached",
+    "data_lock": "Data lock",
     "lost_to_follow_up": "Lost to follow-up",
     "death": "Died",
-    "missed visit": "Visit missed",
+    "missed visit": "Missed visit",
 }
 
 

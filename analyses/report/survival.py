@@ -156,7 +156,7 @@ def _comparison(results: Results) -> tuple[Table, ...]:
     return (
         Table(
             f"Mean time free of an event within the first {horizon}",
-            ("Arm", "Patients", "Events", "Mean (95 % CI)"),
+            ("Arm", "Patients", "Events", f"Mean (95 % CI), {means.frame['time_unit'].iloc[0]}s"),
             plain_rows(rows),
             notes=notes,
         ),
@@ -165,7 +165,7 @@ def _comparison(results: Results) -> tuple[Table, ...]:
 
 def _mean(row: pd.Series) -> str:
     note = "" if pd.isna(row["note"]) else str(row["note"])
-    return f"{interval(row['estimate'], row['conf_low'], row['conf_high'], note=note)} {row['time_unit']}s"
+    return interval(row["estimate"], row["conf_low"], row["conf_high"], note=note)
 
 
 def _logrank_note(row: pd.Series) -> str:

@@ -20,7 +20,8 @@ addEventListener("load", () => {{
   document.querySelectorAll("iframe").forEach((frame) => {{
     const page = frame.contentDocument.documentElement;
     const result = document.createElement("output");
-    result.textContent = `width ${{frame.width}}: page ${{page.scrollWidth}}, figures ${{page.querySelectorAll("svg").length}}`;
+    const figures = page.querySelectorAll("svg").length;
+    result.textContent = `width ${{frame.width}}: page ${{page.scrollWidth}}, figures ${{figures}}`;
     document.body.append(result);
   }});
 }});

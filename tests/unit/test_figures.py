@@ -22,7 +22,7 @@ from analyses.figures import (
 )
 from analyses.figures.forest import difference_rows
 from analyses.figures.formatting import count, equation, interval, measurement, number, p_value, percent, rounded
-from analyses.figures.labels import covariate_label, in_words, outcome_label, visit_label
+from analyses.figures.labels import covariate_label, in_words, outcome_label, short_visit_label, visit_label
 from analyses.figures.style import arm_styles, house_style
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
@@ -333,6 +333,7 @@ def test_settings_are_left_as_they_were() -> None:
         (interval(0.5, math.nan, math.nan), "0.50"),
         (interval(math.nan, math.nan, math.nan), "—"),
         (visit_label(18), "18 months"),
+        (short_visit_label(0), "0"),
         (in_words("sle_duration_mean"), "SLE duration mean"),
         (outcome_label("eskd or death"), "End-stage kidney disease or death"),
         (covariate_label("treated:visit=month 06"), "Treated × Visit: 6 months"),

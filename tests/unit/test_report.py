@@ -429,7 +429,7 @@ def test_an_unknown_verdict_is_refused(tmp_path: Path) -> None:
 def test_cohort_flow_by_arm_and_visit(page: Page) -> None:
     assert "Tacrolimus: 10 patients enrolled" in page.text["flow"]
     assert "No tacrolimus: 9 patients enrolled" in page.text["flow"]
-    assert page.row("flow", "Visit") == ["Visit", "Assessed", "Data lock reached", "Died"]
+    assert page.row("flow", "Visit") == ["Visit", "Assessed", "Data lock", "Died"]
     assert page.row("flow", "1 year") == ["1 year", "7", "2", "1"]
     assert page.row("flow", "1 year", nth=1) == ["1 year", "6", "1", "0"]
 
@@ -477,7 +477,8 @@ def test_rates_without_their_comparison_say_so(tmp_path: Path) -> None:
 def test_survival_compares_arms_in_the_order_of_the_study(page: Page) -> None:
     rows = page.rows["survival"]
     assert [row[0] for row in rows] == ["Arm", "Tacrolimus", "No tacrolimus", "Difference Tacrolimus − No tacrolimus"]
-    assert rows[1] == ["Tacrolimus", "10", "1", "4.40 (4.10 to 4.70) years"]
+    assert rows[0][3] == "Mean (95 % CI), years"
+    assert rows[1] == ["Tacrolimus", "10", "1", "4.40 (4.10 to 4.70)"]
     assert "Log-rank test: p < 0.001." in page.text["survival"]
     assert page.row("incidence", "Tacrolimus", nth=1) == ["Tacrolimus", "0", "0.0 % (no interval: no event) at 1 year"]
 
@@ -502,6 +503,12 @@ def test_balance_names_what_cannot_be_measured(page: Page) -> None:
     assert page.row("balance", "Diabetes") == ["Diabetes", "—", "—"]
     assert "— no variation." in page.text["balance"]
     assert "Effective number of patients after weighting: Tacrolimus 8.5 of 10." in page.text["balance"]
+
+
+def test_balance_without_a_sample_size_leaves_it_out(tmp_path: Path) -> None:
+    page = Page(build_report(write(tmp_path, {"propensity_balance": balance()})))
+    assert page.row("balance", "Class V") == ["Class V", "0.40", "0.01"]
+    assert "Effective number" not in page.text["balance"]
 
 
 def test_provenance_and_making(page: Page) -> None:
