@@ -24,7 +24,7 @@ PROPENSITY = (
 """Covariates of the propensity model: known at the index date, not affected by the treatment."""
 
 TABLE_ONE = (
-    "age_years", "sex", "ethnicity", "site", "sle_duration_years", "isn_rps_class", "activity_index",
+    "age_years", "sex", "ethnicity", "site", "sle_duration_years", "isn_rps_class", "class_v", "activity_index",
     "chronicity_index", "hypertension", "diabetes", "refractory", "upcr_g_g", "serum_creatinine_mg_dl",
     "egfr_ml_min_1_73m2", "albumin_g_dl", "c3_mg_dl", "c4_mg_dl", "anti_dsdna_iu_ml", "hemoglobin_g_dl",
     "urine_rbc_hpf", "urine_casts", "sledai_2k", "prednisolone_mg_day", "index_year", "induction",

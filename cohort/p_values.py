@@ -48,6 +48,26 @@ class ComparisonTest(StrEnum):
     """Mann-Whitney test of the three ordered categories, normal with correction for ties, not for continuity."""
 
 
+TEST_NAMES = {
+    ComparisonTest.PEARSON: "Pearson",
+    ComparisonTest.YATES: "Yates",
+    ComparisonTest.N_MINUS_1: "N - 1",
+    ComparisonTest.LIKELIHOOD_RATIO: "likelihood ratio",
+    ComparisonTest.FISHER: "Fisher",
+    ComparisonTest.FISHER_MID_P: "Fisher mid-p",
+    ComparisonTest.FISHER_DOUBLED: "doubled Fisher",
+    ComparisonTest.WALD_UNPOOLED: "unpooled Wald",
+    ComparisonTest.WALD_LOGIT: "logit Wald",
+    ComparisonTest.PEARSON_ONE_SIDED: "one-sided Pearson",
+    ComparisonTest.YATES_ONE_SIDED: "one-sided Yates",
+    ComparisonTest.LIKELIHOOD_RATIO_ONE_SIDED: "one-sided likelihood ratio",
+    ComparisonTest.FISHER_ONE_SIDED: "one-sided Fisher",
+    ComparisonTest.WALD_UNPOOLED_ONE_SIDED: "one-sided unpooled Wald",
+    ComparisonTest.PEARSON_THREE_CATEGORY: "three-category Pearson",
+    ComparisonTest.MANN_WHITNEY: "Mann-Whitney",
+}
+"""Names of the tests as readers know them."""
+
 TWO_SIDED = (
     ComparisonTest.PEARSON,
     ComparisonTest.YATES,

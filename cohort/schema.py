@@ -254,11 +254,36 @@ TRUTH_PATIENTS = Table(
     "What the generator knows and a registry does not; no analysis reads it",
 )
 
+TRUTH_RESPONSES = Table(
+    "truth_responses",
+    (
+        _PATIENT_ID,
+        Column("visit_month", Kind.INTEGER, "Scheduled month", "months", False, None, 0, 1200),
+        _code("response_tacrolimus", Response, "Response had the patient taken tacrolimus"),
+        _code("response_no_tacrolimus", Response, "Response had the patient not taken tacrolimus"),
+    ),
+    ("patient_id", "visit_month"),
+    "Both potential responses at each scheduled visit, at the thresholds of the whole population",
+)
+
+TRUTH_FLARES = Table(
+    "truth_flares",
+    (
+        _PATIENT_ID,
+        _day(
+            "flare_day_tacrolimus", "First renal flare had the patient taken tacrolimus; missing if none", nullable=True
+        ),
+        _day("flare_day_no_tacrolimus", "First renal flare without tacrolimus; missing if none", nullable=True),
+    ),
+    ("patient_id",),
+    "Both potential days of the first renal flare, had every visit been attended",
+)
+
 COHORT_TABLES: tuple[Table, ...] = (PATIENTS, VISITS, TREATMENTS, EVENTS)
 """The four tables every cohort directory holds."""
 DERIVED_TABLES: tuple[Table, ...] = (RESPONSES, FLARES)
 """Tables written into ``derived/``."""
-TRUTH_TABLES: tuple[Table, ...] = (TRUTH_PATIENTS,)
+TRUTH_TABLES: tuple[Table, ...] = (TRUTH_PATIENTS, TRUTH_RESPONSES, TRUTH_FLARES)
 """Tables of ``truth/``, in synthetic cohorts only."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ def write_table(frame: pd.DataFrame, table: Table, path: Path) -> None:
     pq.write_table(content.replace_schema_metadata(None), path, compression="zstd", write_page_checksum=True)
 
 
-def write_cohort(cohort: Cohort, folder: Path, truth: pd.DataFrame | None = None) -> None:
+def write_cohort(cohort: Cohort, folder: Path, truth: Mapping[str, pd.DataFrame] | None = None) -> None:
     """Write a cohort into the existing, empty ``folder`` (see :func:`cohort.output.new_directory`).
 
     Parameters
@@ -72,13 +73,15 @@ def write_cohort(cohort: Cohort, folder: Path, truth: pd.DataFrame | None = None
     folder
         Existing folder.
     truth
-        Frame of ``truth/patients.parquet``; ``None`` for a real registry.
+        Frames of ``truth/`` by name (``patients``, ``responses``, ``flares``); ``None`` for a real registry.
     """
     for table in COHORT_TABLES:
         write_table(cohort.table(table.name), table, folder / f"{table.name}.parquet")
     if truth is not None:
         (folder / "truth").mkdir()
-        write_table(truth, TRUTH_TABLES[0], folder / "truth" / "patients.parquet")
+        for table in TRUTH_TABLES:
+            name = table.name.removeprefix("truth_")
+            write_table(truth[name], table, folder / "truth" / f"{name}.parquet")
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "study": cohort.study,

@@ -91,7 +91,7 @@ def draw_baseline(
 ) -> Baseline:
     """Draw ``size`` patients of the source population, before treatment assignment, with laboratory values of day 0."""
     covariates = draw_covariates(size, model, random)
-    activity = activity_of(covariates.upcr, covariates.latent_severity, random.standard_normal(size))
+    activity = activity_of(covariates.upcr, covariates.latent_severity, random.standard_normal(size), laboratory)
     values = {field.name: getattr(covariates, field.name) for field in fields(Covariates)}
     return Baseline(**values, labs=draw_secondary(covariates.upcr, activity, laboratory, random))
 

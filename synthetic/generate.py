@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from cohort.definitions import KDIGO_2012, KIM2025
@@ -11,19 +12,20 @@ from cohort.provenance import provenance_table
 from cohort.record import Measure, Study
 from cohort.seeds import SeedTree
 from cohort.store import Cohort
+from synthetic.calibration_file import calibration_for
 from synthetic.findings import conditioned_measures, conditions_on
 from synthetic.model import PatientModel
 from synthetic.reconstruct import Reconstruction, reconstruct
-from synthetic.story import draw_exact_story
-from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frame, visits_frame
+from synthetic.story import arm_sizes, draw_exact_story, study_counts
+from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedCohort:
-    """A cohort and what only its maker knows (the frame of ``truth/patients.parquet``)."""
+    """A cohort and what only its maker knows (the frames of ``truth/``)."""
 
     cohort: Cohort
-    truth: pd.DataFrame
+    truth: dict[str, pd.DataFrame]
 
 
 def generate_exact(
@@ -99,4 +101,7 @@ def generate_exact(
             "assumptions": provenance_table(*model.parts, KIM2025, KDIGO_2012).to_dict("records"),
         },
     )
-    return GeneratedCohort(cohort, truth_frame(story, model.assignment))
+    months = np.asarray(study.visit_months, dtype=np.int64)
+    counts = study_counts(study, reconstruction)
+    calibration = calibration_for(study.name, arm_sizes(study), months, counts, model)
+    return GeneratedCohort(cohort, truth_frames(story, months, calibration, model))

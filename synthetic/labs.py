@@ -30,12 +30,12 @@ class Secondary:
     sledai: IntArray
 
 
-def activity_of(upcr: IntArray, severity: FloatArray, noise: FloatArray) -> FloatArray:
-    """Return the latent activity: rises with proteinuria (hundredths) and severity; ``noise`` is standard normal.
-
-    Proteinuria below 0.2 g/g tells no more about activity: quiet disease is quiet.
-    """
-    return np.asarray(0.8 * np.log(np.maximum(upcr, 20) / 100.0) + 0.2 * severity + 0.45 * noise)
+def activity_of(upcr: IntArray, severity: FloatArray, noise: FloatArray, model: LaboratoryModel) -> FloatArray:
+    """Return the latent activity: rises with proteinuria (hundredths) and severity; ``noise`` is standard normal."""
+    upcr_g_g = np.maximum(upcr / 100.0, model.activity_upcr_floor)
+    return np.asarray(
+        model.activity_slope * np.log(upcr_g_g) + model.activity_severity * severity + model.activity_sd * noise
+    )
 
 
 def draw_secondary(

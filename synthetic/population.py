@@ -16,7 +16,7 @@ from synthetic.course import COMPLETE, PARTIAL, draw_noise, flare_hazard, walk_c
 from synthetic.events import poor_outcome_hazard_ratio
 from synthetic.model import PatientModel
 from synthetic.observed import observe
-from synthetic.story import Story, arm_sizes, finish_story, monotherapy, patient_ids
+from synthetic.story import FollowUp, Story, arm_sizes, finish_story, monotherapy, patient_ids
 from synthetic.treatments import draw_treatment
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,16 +69,9 @@ def draw_block(
     random = own.child("treatment").generator()
     alone = random.random(BLOCK) < monotherapy(study) / arm_sizes(study)[0]
     treatment = draw_treatment(baseline, treated, alone & treated, model.treatment, random)
-    return finish_story(
-        patient_ids(study, block * BLOCK + 1, BLOCK, total),
-        assigned,
-        attendance,
-        observe(walked, position, attendance),
-        treatment,
-        months,
-        model,
-        own,
-    )
+    follow_up = FollowUp(attendance, noise, observe(walked, position, attendance))
+    ids = patient_ids(study, block * BLOCK + 1, BLOCK, total)
+    return finish_story(ids, assigned, treatment, follow_up, months, model, own)
 
 
 def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -> FloatArray:

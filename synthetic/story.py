@@ -14,7 +14,7 @@ from cohort.response import IntArray
 from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, draw_assigned
 from synthetic.calendar import Attendance, draw_attendance, draw_last_visit
-from synthetic.course import draw_noise, flare_hazard, walk_course
+from synthetic.course import CourseNoise, draw_noise, flare_hazard, walk_course
 from synthetic.cuts import CountCut, Counts, rank_positions
 from synthetic.events import (
     EventRows,
@@ -37,6 +37,15 @@ _MOST_COURSES = 200
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUp:
+    """Attendance, the noise a course was walked from, and what of the course is observed."""
+
+    attendance: Attendance
+    noise: CourseNoise
+    course: ObservedCourse
+
+
+@dataclass(frozen=True, slots=True)
 class ExactStory:
     """A story that fits print; ``course_draws`` counts the courses drawn until one contradicted no finding."""
 
@@ -51,6 +60,7 @@ class Story:
     ids: npt.NDArray[np.str_]
     assigned: AssignedBaseline
     attendance: Attendance
+    noise: CourseNoise
     course: ObservedCourse
     visits: VisitRows
     eskd_day: IntArray
@@ -102,9 +112,8 @@ def _draw_course(
     cut = CountCut(counts, arm, attendance.attended)
     walked = walk_course(noise, flare_hazard(baseline, model.course), attendance.visit_day, cut, model.course)
     course = observe(walked, rank_positions(walked.state, walked.score, arm), attendance)
-    return finish_story(
-        patient_ids(study, 1, len(arm), len(arm)), assigned, attendance, course, treatment, months, model, tree
-    )
+    ids = patient_ids(study, 1, len(arm), len(arm))
+    return finish_story(ids, assigned, treatment, FollowUp(attendance, noise, course), months, model, tree)
 
 
 def patient_ids(study: Study, first: int, size: int, total: int) -> npt.NDArray[np.str_]:
@@ -116,15 +125,14 @@ def patient_ids(study: Study, first: int, size: int, total: int) -> npt.NDArray[
 def finish_story(
     ids: npt.NDArray[np.str_],
     assigned: AssignedBaseline,
-    attendance: Attendance,
-    course: ObservedCourse,
     treatment: Treatment,
+    follow_up: FollowUp,
     months: IntArray,
     model: PatientModel,
     tree: SeedTree,
 ) -> Story:
     """Add kidney failure, laboratory values and events to a course."""
-    baseline = assigned.baseline
+    baseline, attendance, course = assigned.baseline, follow_up.attendance, follow_up.course
     eskd_day = draw_kidney_failure(
         attendance,
         course,
@@ -147,7 +155,7 @@ def finish_story(
             ),
         ]
     )
-    return Story(ids, assigned, attendance, course, visits, eskd_day, treatment, events)
+    return Story(ids, assigned, attendance, follow_up.noise, course, visits, eskd_day, treatment, events)
 
 
 def arm_sizes(study: Study) -> tuple[int, int]:

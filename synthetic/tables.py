@@ -9,12 +9,16 @@ import pandas as pd
 from cohort.codes import Ethnicity, Event, Sex
 from cohort.egfr import ckd_epi_2021
 from cohort.record import Study
+from cohort.response import IntArray
 from cohort.schema import EVENTS, PATIENTS, TREATMENTS, TRUTH_PATIENTS, VISITS
 from cohort.seeds import SeedTree
 from synthetic.baseline import CLASSES
-from synthetic.model import AssignmentModel, PatientModel
+from synthetic.calibrate import Calibration
+from synthetic.course import flare_hazard
+from synthetic.model import PatientModel
 from synthetic.story import Story, arm_codes
 from synthetic.treatments import prednisolone_dose, tacrolimus_trough, treatment_rows
+from synthetic.truth import flares_frame, potential_outcomes, responses_frame
 from synthetic.visits import UNSCHEDULED
 
 FloatArray = npt.NDArray[np.float64]
@@ -117,19 +121,32 @@ def events_frame(story: Story) -> pd.DataFrame:
     return frame[list(EVENTS.column_names)]
 
 
-def truth_frame(story: Story, model: AssignmentModel) -> pd.DataFrame:
-    """Lay out what a registry would not know."""
+def truth_frames(
+    story: Story, months: IntArray, calibration: Calibration, model: PatientModel
+) -> dict[str, pd.DataFrame]:
+    """Lay out what a registry would not know: ``patients``, ``responses`` and ``flares``."""
     baseline = story.assigned.baseline
     year = story.attendance.index_date.astype("datetime64[Y]").astype(np.int64) + 1970
-    logit = story.assigned.logit + model.calendar_year * (year - year.mean())
-    frame = pd.DataFrame(
+    logit = story.assigned.logit + model.assignment.calendar_year * (year - year.mean())
+    patients = pd.DataFrame(
         {
             "patient_id": story.ids,
             "propensity": _centred_probability(logit, story.assigned.tacrolimus.mean()),
             "latent_severity": baseline.latent_severity,
         }
     )
-    return frame[list(TRUTH_PATIENTS.column_names)]
+    outcomes = potential_outcomes(
+        story.noise,
+        flare_hazard(baseline, model.course),
+        story.attendance.visit_day,
+        calibration,
+        model.course,
+    )
+    return {
+        "patients": patients[list(TRUTH_PATIENTS.column_names)],
+        "responses": responses_frame(story.ids, months, outcomes),
+        "flares": flares_frame(story.ids, outcomes),
+    }
 
 
 def _centred_probability(logit: FloatArray, share: float) -> FloatArray:

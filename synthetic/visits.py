@@ -187,9 +187,9 @@ class VisitWriter:
         self._in_response[patient] |= starting
 
     def _draw_labs(self, patient: IntArray, upcr: IntArray, lift: float) -> Secondary:
-        severity = self._baseline.latent_severity[patient]
-        activity = activity_of(upcr, severity, self._random.standard_normal(len(patient))) + lift
-        return draw_secondary(upcr, activity, self._model.laboratory, self._random)
+        model, severity = self._model.laboratory, self._baseline.latent_severity[patient]
+        activity = activity_of(upcr, severity, self._random.standard_normal(len(patient)), model) + lift
+        return draw_secondary(upcr, activity, model, self._random)
 
     def _draw_creatinine(self, patient: IntArray, day: IntArray, state: IntArray, eskd_day: IntArray) -> IntArray:
         start = self._baseline.creatinine[patient].astype(np.float64)

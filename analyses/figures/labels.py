@@ -25,7 +25,7 @@ _VARIABLES = {
     "ethnicity": "Origin",
     "sle_duration_years": "Duration of SLE, years",
     "isn_rps_class": "ISN/RPS class",
-    "class_v": "Class V",
+    "class_v": "Pure class V",
     "activity_index": "Activity index",
     "chronicity_index": "Chronicity index",
     "hypertension": "Hypertension",

@@ -23,7 +23,14 @@ from cohort.record import Claim, Measure, Target
 from cohort.store import Cohort
 
 _ALPHA = 0.05
-_LABS_AT_END = ("upcr_g_g", "egfr_ml_min_1_73m2", "anti_dsdna_iu_ml", "c3_mg_dl", "c4_mg_dl", "sledai_2k")
+_LABS_AT_END = {
+    "upcr_g_g": "UPCR",
+    "egfr_ml_min_1_73m2": "eGFR",
+    "anti_dsdna_iu_ml": "anti-dsDNA",
+    "c3_mg_dl": "C3",
+    "c4_mg_dl": "C4",
+    "sledai_2k": "SLEDAI-2K",
+}
 _BALANCED = (
     "age_years", "sex", "ethnicity", "site", "sle_duration_years", "activity_index", "chronicity_index",
     "hypertension", "diabetes", "upcr_g_g", "serum_creatinine_mg_dl", "egfr_ml_min_1_73m2", "albumin_g_dl", "c3_mg_dl",
@@ -142,7 +149,7 @@ def _labs_similar(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
     reference = at_visit[at_visit["arm"] == data.reference]
     if treated.empty or reference.empty:
         return Entry(Verdict.NOT_CHECKABLE, "nobody of an arm is seen at this visit")
-    p = {name: float(mannwhitneyu(treated[name], reference[name]).pvalue) for name in _LABS_AT_END}
+    p = {label: float(mannwhitneyu(treated[name], reference[name]).pvalue) for name, label in _LABS_AT_END.items()}
     differing = [name for name, value in p.items() if value < _ALPHA]
     reason = f"Mann-Whitney; SLEDAI-2K stands for its renal part; {_origin(target, cohort)}"
     shown = ", ".join(f"{name} p = {value:.3f}" for name, value in p.items())

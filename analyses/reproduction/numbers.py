@@ -12,7 +12,7 @@ from analyses.datasets import AnalysisData
 from analyses.reproduction.comparisons import poor_outcome_logrank
 from analyses.reproduction.entry import Entry, Verdict
 from cohort.codes import Background
-from cohort.p_values import TWO_SIDED, three_category, two_by_two
+from cohort.p_values import TEST_NAMES, TWO_SIDED, ComparisonTest, three_category, two_by_two
 from cohort.record import RESPONSE_MEASURES, Measure, Target
 from cohort.rounding import percentage_prints_as, printed_decimals, probability_prints_as
 from cohort.store import Cohort
@@ -102,16 +102,19 @@ def _p_value(target: Target, counts: pd.DataFrame, audited: pd.DataFrame, data: 
         return Entry(Verdict.NOT_REPRODUCED, "nobody of an arm is assessed at this visit")
     tests = _tests(first, second, target.compares)
     hits = [name for name, p in tests.items() if probability_prints_as(np.array([p]), target.printed)[0]]
-    pearson = tests["pearson"]
+    pearson = tests["Pearson"]
     if hits:
-        return Entry(Verdict.REPRODUCED, f"two-sided, unadjusted: {', '.join(hits)}", f"{tests[hits[0]]:.4f}")
-    shown = f"{pearson:.3f} (pearson)"
+        return Entry(
+            Verdict.REPRODUCED, f"two-sided, unadjusted: {', '.join(hits)}", f"{tests[hits[0]]:.4f} ({hits[0]})"
+        )
+    shown = f"{pearson:.3f} (Pearson)"
     audit = audited.loc[target.id]
     if audit["two_sided_tests"]:
         return Entry(Verdict.NOT_REPRODUCED, "other admissible counts would give it, these do not", shown)
     reason = f"no two-sided test gives it at any admissible counts; nearest {audit['nearest']:.3f}"
     if audit["one_sided_tests"]:
-        reason += f"; one-sided only: {audit['one_sided_tests']}"
+        names = [TEST_NAMES[ComparisonTest(name)] for name in str(audit["one_sided_tests"]).split(", ")]
+        reason += f"; {', '.join(names)} only"
     if pd.notna(audit["free_split_hits"]) and audit["free_split_hits"] > 0:
         reason += "; a three-category test could give it with another division of responders"
     return Entry(Verdict.NOT_ATTAINABLE, reason + "; an adjusted model could print it", shown)
@@ -123,7 +126,7 @@ def _tests(first: _Cell, second: _Cell, measure: Measure) -> dict[str, float]:
     binary = two_by_two(*(np.array([number]) for pair in pairs for number in pair), tests=TWO_SIDED)
     splits = [(cell.complete, cell.partial, cell.assessed) for cell in (first, second)]
     ordered = three_category(*(np.array([number]) for split in splits for number in split))
-    return {test.value: float(p[0]) for test, p in (binary | ordered).items()}
+    return {TEST_NAMES[test]: float(p[0]) for test, p in (binary | ordered).items()}
 
 
 def _logrank_p(target: Target, data: AnalysisData) -> Entry:

@@ -140,13 +140,15 @@ def write_results(
     command: str,
 ) -> None:
     """Write result tables, the ledger, the provenance of every number, and ``results.json`` into ``folder``."""
+    from analyses.report import write_frame
+
     study, cohort = opened.study, opened.cohort
     input_hash = {name: file_hash(opened.folder / f"{name}.parquet") for name in ("patients", "visits", "events")}
     for name, table in tables.items():
         table.with_metadata(seed=cohort.seed, versions=_versions(), input_hash=input_hash).write(folder, name)
     if ledger is not None:
-        _write_frame(ledger, folder, "ledger")
-    _write_frame(_provenance(cohort), folder, "provenance")
+        write_frame(ledger, folder, "ledger")
+    write_frame(_provenance(cohort), folder, "provenance")
     facts = {
         "study": {"name": study.name, "title": study.title, "citation": study.citation, "doi": study.doi},
         "arms": [{"code": arm.code, "label": arm.label, "size": arm.size} for arm in study.arms],
@@ -161,15 +163,6 @@ def write_results(
     }
     text = json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / "results.json").write_text(text, encoding="utf-8", newline="\n")
-
-
-def _write_frame(frame: pd.DataFrame, folder: Path, name: str) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    content = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    pq.write_table(content, folder / f"{name}.parquet", compression="zstd")
-    frame.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def _provenance(cohort: Cohort) -> pd.DataFrame:

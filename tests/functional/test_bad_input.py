@@ -199,7 +199,8 @@ def test_an_output_that_exists(refused: Refused, cohort_folder: Path) -> None:
     assert f"page.html: {exists}" in refused("report", "mine", "--out", "page.html")
 
 
-def test_an_input_is_not_overwritten_by_its_results(refused: Refused, cohort_folder: Path) -> None:
+@pytest.mark.usefixtures("cohort_folder")
+def test_an_input_is_not_overwritten_by_its_results(refused: Refused) -> None:
     assert "cohort: --overwrite would remove the input" in refused(
         "analyze", "cohort", "--out", "cohort", "--overwrite"
     )
@@ -219,7 +220,8 @@ def test_an_output_that_cannot_be_written(out: str, message: str, refused: Refus
     assert message in refused("reproduce", "--out", out)
 
 
-def test_numbers_and_names_out_of_range(refused: Refused, cohort_folder: Path) -> None:
+@pytest.mark.usefixtures("cohort_folder")
+def test_numbers_and_names_out_of_range(refused: Refused) -> None:
     assert "Invalid value for '--seed'" in refused("generate", "kim2025", "--seed", "-1", "--out", "new/out")
     assert "Invalid value for '--seed'" in refused("reproduce", "--seed", "2025.5", "--out", "new/out")
     assert "no response definition of that name; got 'kdigo2024'; choose one of kim2025, kim2025_strict" in refused(

@@ -137,7 +137,8 @@ def test_derive_under_several_definitions_replaces_what_was_there(done: Run, coh
     assert set(read_derived(cohort_folder, "responses")["definition"]) == {"kim2025"}
 
 
-def test_a_derived_cohort_is_still_sound_and_unchanged(done: Run, cohort_folder: Path) -> None:
+@pytest.mark.usefixtures("cohort_folder")
+def test_a_derived_cohort_is_still_sound_and_unchanged(done: Run) -> None:
     done("derive", "cohort")
     assert json.loads(done("validate", "cohort", "--json").stdout) == {"findings": [], "changed_tables": []}
 

@@ -274,7 +274,7 @@ def test_hazard_ratios_need_a_term_of_the_arm_and_two_arms() -> None:
 
 def test_balance_goes_from_the_most_to_the_least_different() -> None:
     axes = plot_balance(balance(), arms=ARMS)
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["Class V", "Age, years", "Diabetes"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Pure class V", "Age, years", "Diabetes"]
     before, after = axes.lines[-2:]
     np.testing.assert_allclose(before.get_xdata(), [-0.4, 0.05, math.nan])
     np.testing.assert_allclose(after.get_xdata(), [0.02, 0.01, math.nan])

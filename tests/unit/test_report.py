@@ -494,7 +494,7 @@ def test_models_show_ratios_by_population_and_why_a_term_has_none(page: Page) ->
     assert page.row("effects", "Tacrolimus v No tacrolimus") == [
         "Tacrolimus v No tacrolimus", "0.92 (0.49 to 1.71)", "0.789",
     ]  # fmt: skip
-    assert page.row("effects", "Class V") == ["Class V", "— (monotone likelihood)", "—"]
+    assert page.row("effects", "Pure class V") == ["Pure class V", "— (monotone likelihood)", "—"]
     assert page.row("effects", "Unadjusted: all terms") == ["Unadjusted: all terms", "0.76", "0.383"]
     assert page.row("effects", "6 months") == ["6 months", "−7.1 (−20.0 to 10.0)", "10 of 20"]
 
@@ -507,7 +507,7 @@ def test_balance_names_what_cannot_be_measured(page: Page) -> None:
 
 def test_balance_without_a_sample_size_leaves_it_out(tmp_path: Path) -> None:
     page = Page(build_report(write(tmp_path, {"propensity_balance": balance()})))
-    assert page.row("balance", "Class V") == ["Class V", "0.40", "0.01"]
+    assert page.row("balance", "Pure class V") == ["Pure class V", "0.40", "0.01"]
     assert "Effective number" not in page.text["balance"]
 
 

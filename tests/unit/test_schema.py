@@ -20,6 +20,8 @@ DECLARED = {
     "responses": "patient_id visit_month definition response reason",
     "flares": "patient_id day definition kind",
     "truth_patients": "patient_id propensity latent_severity",
+    "truth_responses": "patient_id visit_month response_tacrolimus response_no_tacrolimus",
+    "truth_flares": "patient_id flare_day_tacrolimus flare_day_no_tacrolimus",
 }
 
 
