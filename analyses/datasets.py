@@ -106,7 +106,8 @@ def _baseline(cohort: Cohort) -> pd.DataFrame:
     return frame.assign(
         index_year=frame["index_date"].dt.year.astype(np.float64),
         class_v=frame["isn_rps_class"].eq("V").astype(bool),
-        log_upcr=np.log(frame["upcr_g_g"]),
+        # A printed 0.00 g/g is anything below 0.005.
+        log_upcr=np.log(np.maximum(frame["upcr_g_g"], 0.005)),
         log_creatinine=np.log(frame["serum_creatinine_mg_dl"]),
     )
 

@@ -68,6 +68,15 @@ class Table:
     description: str
 
     @property
+    def path(self) -> str:
+        """Place of the table in a cohort directory: a Parquet file, or a folder of Parquet parts of that name."""
+        return (
+            f"truth/{self.name.removeprefix('truth_')}.parquet"
+            if self.name.startswith("truth_")
+            else f"{self.name}.parquet"
+        )
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns in order."""
         return tuple(column.name for column in self.columns)

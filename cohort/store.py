@@ -76,19 +76,25 @@ def write_cohort(cohort: Cohort, folder: Path, truth: Mapping[str, pd.DataFrame]
         Frames of ``truth/`` by name (``patients``, ``responses``, ``flares``); ``None`` for a real registry.
     """
     for table in COHORT_TABLES:
-        write_table(cohort.table(table.name), table, folder / f"{table.name}.parquet")
+        write_table(cohort.table(table.name), table, folder / table.path)
     if truth is not None:
         (folder / "truth").mkdir()
         for table in TRUTH_TABLES:
-            name = table.name.removeprefix("truth_")
-            write_table(truth[name], table, folder / "truth" / f"{name}.parquet")
+            write_table(truth[table.name.removeprefix("truth_")], table, folder / table.path)
+    write_manifest(folder, study=cohort.study, seed=cohort.seed, mode=cohort.mode, notes=cohort.notes)
+
+
+def write_manifest(
+    folder: Path, *, study: str, seed: int | None, mode: str | None, notes: Mapping[str, object]
+) -> None:
+    """Write ``cohort.json`` beside the tables that stand in ``folder``, with their hashes."""
     manifest = {
         "schema_version": SCHEMA_VERSION,
-        "study": cohort.study,
-        "seed": cohort.seed,
-        "mode": cohort.mode,
+        "study": study,
+        "seed": seed,
+        "mode": mode,
         "package_version": __version__,
-        "notes": cohort.notes,
+        "notes": dict(notes),
         "sha256": {table.name: file_hash(folder / f"{table.name}.parquet") for table in COHORT_TABLES},
     }
     text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"

@@ -111,7 +111,7 @@ def _p_value(target: Target, counts: pd.DataFrame, audited: pd.DataFrame, data: 
     audit = audited.loc[target.id]
     if audit["two_sided_tests"]:
         return Entry(Verdict.NOT_REPRODUCED, "other admissible counts would give it, these do not", shown)
-    reason = f"no two-sided test gives it at any admissible counts; nearest {audit['nearest']:.3f}"
+    reason = f"no two-sided test of two groups gives it at any admissible counts; nearest {audit['nearest']:.3f}"
     if audit["one_sided_tests"]:
         names = [TEST_NAMES[ComparisonTest(name)] for name in str(audit["one_sided_tests"]).split(", ")]
         reason += f"; {', '.join(names)} only"

@@ -1,19 +1,61 @@
-"""``lncohort generate``: a synthetic cohort whose published rates are exact."""
+"""``lncohort generate``: a synthetic cohort with the published rates, exact or in expectation."""
 
 from __future__ import annotations
 
-from cohort.cli.console import print_line, suggest
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cohort.cli.console import print_line, progress, suggest
 from cohort.cli.options import Out, Overwrite, Seed, StudyName
+from cohort.errors import UsageError
 
 
-def generate(study: StudyName, out: Out, seed: Seed = 2025, overwrite: Overwrite = False) -> None:
+class Mode(StrEnum):
+    """How the published rates are met."""
+
+    EXACT = "exact"
+    POPULATION = "population"
+
+
+def generate(
+    study: StudyName,
+    out: Out,
+    seed: Seed = 2025,
+    mode: Annotated[
+        Mode,
+        typer.Option("--mode", help="Exact: the study's own size and counts. Population: expected rates, any size."),
+    ] = Mode.EXACT,
+    patients: Annotated[
+        int | None, typer.Option("--patients", min=1, help="Number of patients (population mode).")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes (population mode); changes no byte.")] = 1,
+    overwrite: Overwrite = False,
+) -> None:
     """Generate a cohort from a published record.
 
     Writes a cohort directory: patients, visits with raw laboratory values, treatments and events as Parquet,
-    cohort.json, and truth/ with what only the generator knows. Deriving response from the laboratory values gives the
-    published rates to their printed decimals. The same seed gives the same bytes; another seed other patients with the
-    same rates.
+    cohort.json, and truth/ with what only the generator knows. In exact mode, deriving response from the laboratory
+    values gives the published rates to their printed decimals; in population mode they are met in expectation, and a
+    run that was interrupted is taken up again by the same command. The same seed gives the same bytes.
     """
+    if mode is Mode.EXACT:
+        if patients is not None or jobs != 1:
+            raise UsageError(
+                "an exact cohort has the study's own size",
+                where="--patients, --jobs",
+                remedy="leave them out or add --mode population",
+            )
+        _generate_exact(study, out, seed, overwrite)
+    else:
+        _generate_population(study, out, seed, patients, jobs, overwrite)
+    print_line(str(out))
+    suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
+
+
+def _generate_exact(study: str, out: Path, seed: int, overwrite: bool) -> None:
     from cohort.cli.pipeline import generate_into
     from cohort.output import check_free, new_directory
     from cohort.targets import load_study
@@ -22,5 +64,14 @@ def generate(study: StudyName, out: Out, seed: Seed = 2025, overwrite: Overwrite
     record = load_study(study)
     with new_directory(out, overwrite=overwrite) as folder:
         generate_into(folder, record, seed)
-    print_line(str(out))
-    suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
+
+
+def _generate_population(study: str, out: Path, seed: int, patients: int | None, jobs: int, overwrite: bool) -> None:
+    from synthetic.stream import PopulationPlan, write_population
+
+    if patients is None:
+        raise UsageError("population mode needs a size", where="--patients", remedy="add for instance --patients 10000")
+    plan = PopulationPlan(study, seed, patients)
+    with progress() as bar:
+        task = bar.add_task("writing patients", total=plan.parts)
+        write_population(plan, out, jobs=jobs, overwrite=overwrite, advance=lambda: bar.advance(task))

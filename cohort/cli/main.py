@@ -26,8 +26,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _paragraphs(docstring: str | None) -> str:
+    """Return a docstring with the line breaks inside its paragraphs taken out, for the terminal to wrap."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (docstring or "").split("\n\n"))
+
+
 for command in (reproduce, studies, audit, dictionary, generate, validate, derive, analyze, report):
-    app.command(name=command.__name__)(command)
+    app.command(name=command.__name__, help=_paragraphs(command.__doc__))(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -36,17 +43,21 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+_OVERVIEW = """
+Rebuild published lupus-nephritis cohorts as patient-level data and analyse them as a registry would.
+
+Start with `lncohort reproduce`. Data go to stdout, talk to stderr. Exit codes: 0 done, 1 something checked fell short,
+2 usage or bad input.
+"""
+
+
+@app.callback(help=_paragraphs(_OVERVIEW))
 def overview(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Rebuild published lupus-nephritis cohorts as patient-level data and analyse them as a registry would.
-
-    Start with `lncohort reproduce`. Data go to stdout, talk to stderr. Exit codes: 0 done, 1 something checked fell
-    short, 2 usage or bad input.
-    """
+    """Take the options that stand before a command."""
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def reproduce(
     from cohort.cli.reproduction import reproduce_into
     from cohort.output import check_free, new_directory
 
-    check_free(out, overwrite=overwrite)
+    check_free(out, overwrite=overwrite, inputs=[] if cohort is None else [cohort])
     with progress() as bar, new_directory(out, overwrite=overwrite) as folder:
         outcome = reproduce_into(folder, seed=seed, taken=cohort, advance=bar)
     if as_json:
