@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,17 +32,18 @@ from synthetic.reconstruct import reconstruct
 from synthetic.story import arm_sizes, study_counts
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
 
-BLOCKS_PER_PART = 4
-"""Blocks of one Parquet part: 32,768 patients, so that memory does not depend on the size of the population."""
-
 
 @dataclass(frozen=True, slots=True)
 class PopulationPlan:
-    """A population to write; two plans that are equal give the same bytes."""
+    """A population to write; two plans that are equal give the same bytes.
+
+    A Parquet part holds ``blocks_per_part`` blocks, so that memory does not depend on the size of the population.
+    """
 
     study: str
     seed: int
     patients: int
+    blocks_per_part: int = 4
 
     def __post_init__(self) -> None:
         if self.patients < 1:
@@ -50,12 +52,12 @@ class PopulationPlan:
     @property
     def parts(self) -> int:
         """Number of Parquet parts of each table."""
-        return -(-self.patients // (BLOCK * BLOCKS_PER_PART))
+        return -(-self.patients // (BLOCK * self.blocks_per_part))
 
     @property
     def text(self) -> str:
         """The plan as JSON, written beside unfinished work to recognise it."""
-        return json.dumps({"study": self.study, "seed": self.seed, "patients": self.patients, "version": __version__})
+        return json.dumps({**dataclasses.asdict(self), "version": __version__})
 
 
 def write_population(
@@ -119,7 +121,8 @@ def study_calibration(study: Study, model: PatientModel) -> Calibration:
 def write_part(plan: PopulationPlan, study: Study, calibration: Calibration, folder: Path, part: int) -> int:
     """Draw and write one part of every table; return its number."""
     model, tree = PatientModel(), SeedTree(plan.seed).child("population")
-    blocks = range(part * BLOCKS_PER_PART, min((part + 1) * BLOCKS_PER_PART, -(-plan.patients // BLOCK)))
+    first = part * plan.blocks_per_part
+    blocks = range(first, min(first + plan.blocks_per_part, -(-plan.patients // BLOCK)))
     frames: dict[str, list[pd.DataFrame]] = {table.name: [] for table in (*COHORT_TABLES, *TRUTH_TABLES)}
     for block in blocks:
         for name, frame in _block_frames(plan, study, calibration, model, tree, block).items():

@@ -20,14 +20,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.fixture(autouse=True)
-def one_block_per_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "BLOCKS_PER_PART", 1)
-
-
 @pytest.fixture(scope="module")
 def plan() -> PopulationPlan:
-    return PopulationPlan("kim2025", 11, BLOCK + 100)
+    return PopulationPlan("kim2025", 11, BLOCK + 100, blocks_per_part=1)
 
 
 @pytest.fixture
@@ -98,7 +93,7 @@ def test_two_parts_written_in_either_order_are_the_same(plan: PopulationPlan, tm
 
 @pytest.mark.slow
 def test_processes_change_no_byte(tmp_path: Path) -> None:
-    plan = PopulationPlan("kim2025", 5, 40_000)
+    plan = PopulationPlan("kim2025", 5, 2 * BLOCK, blocks_per_part=1)
     for jobs in (1, 2):
         write_population(plan, tmp_path / str(jobs), jobs=jobs)
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
