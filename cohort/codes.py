@@ -84,6 +84,8 @@ class StopReason(StrEnum):
     ONGOING = "ongoing_at_end_of_follow_up"
     ADVERSE_EVENT = "adverse_event"
     INEFFECTIVE = "ineffective"
+    DOSE_CHANGED = "dose_changed"
+    KIDNEY_FAILURE = "kidney_failure"
     REMISSION = "remission"
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cohort.codes import IsnRpsClass
 from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
-from synthetic.labs import Secondary, activity_of, draw_secondary
+from synthetic.labs import LEVELS, LabPatient, Secondary, draw_secondary
 from synthetic.model import BaselineModel, LaboratoryModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,8 +31,9 @@ class RandomSource(Protocol):
 
 CLASSES: tuple[str, ...] = tuple(code.value for code in IsnRpsClass)
 """Classes in the order of ``BaselineModel.class_mix``; ``Baseline.lupus_class`` holds positions in it."""
+CLASS_II = CLASSES.index(IsnRpsClass.II.value)
 CLASS_V = CLASSES.index(IsnRpsClass.V.value)
-_QUIET_CLASSES = (CLASSES.index(IsnRpsClass.II.value), CLASS_V)
+_QUIET_CLASSES = (CLASS_II, CLASS_V)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Covariates:
 class Baseline(Covariates):
     """Covariates of ``n`` patients and the secondary laboratory values of day 0."""
 
+    laboratory_level: FloatArray
+    """What stays with the patient of the noise of laboratory values, standard normal, shape ``(LEVELS, n)``."""
     labs: Secondary
 
     def balance_covariates(self) -> dict[str, FloatArray]:
@@ -91,9 +94,12 @@ def draw_baseline(
 ) -> Baseline:
     """Draw ``size`` patients of the source population, before treatment assignment, with laboratory values of day 0."""
     covariates = draw_covariates(size, model, random)
-    activity = activity_of(covariates.upcr, covariates.latent_severity, random.standard_normal(size), laboratory)
+    level = random.standard_normal((LEVELS, size))
+    shift = np.asarray(model.class_activity)[covariates.lupus_class]
+    patient = LabPatient(covariates.latent_severity, covariates.female, shift, level)
     values = {field.name: getattr(covariates, field.name) for field in fields(Covariates)}
-    return Baseline(**values, labs=draw_secondary(covariates.upcr, activity, laboratory, random))
+    labs = draw_secondary(covariates.upcr, patient, laboratory, random)
+    return Baseline(**values, laboratory_level=level, labs=labs)
 
 
 def draw_covariates(size: int, model: BaselineModel, random: RandomSource) -> Covariates:
@@ -113,7 +119,7 @@ def draw_covariates(size: int, model: BaselineModel, random: RandomSource) -> Co
     Covariates
         Arrays of shape ``(size,)``.
     """
-    from scipy.special import ndtr
+    from scipy.special import ndtr, ndtri
 
     severity = random.standard_normal(size)
     correlation = np.asarray(model.severity_correlations)
@@ -122,18 +128,24 @@ def draw_covariates(size: int, model: BaselineModel, random: RandomSource) -> Co
     coin = random.random((6, size))
 
     age = _truncated_lognormal(z[0], model.age_mean, model.age_sd, (model.age_minimum, model.age_maximum))
-    duration = np.minimum(_lognormal(z[1], model.sle_duration_mean, model.sle_duration_sd), age - 12.0)
+    duration = np.minimum(
+        _lognormal(z[1], model.sle_duration_mean, model.sle_duration_sd), age - model.shortest_life_before_sle
+    )
     lupus_class = np.searchsorted(np.cumsum(model.class_mix)[:-1], coin[0], side="right")
     quiet = np.isin(lupus_class, _QUIET_CLASSES)
-    activity_index = (model.activity_mean + model.activity_sd * z[2]) * np.where(quiet, model.quiet_class_activity, 1.0)
+    # Every proliferative biopsy shows some activity: values below 1 are mirrored to above it.
+    activity_index = 1.0 + np.abs(model.activity_mean + model.activity_sd * z[2] - 1.0)
+    activity_index *= np.where(quiet, model.quiet_class_activity, 1.0)
     membranous = lupus_class == CLASS_V
     upcr = model.upcr_median * np.exp(model.upcr_log_sd * z[4]) * np.where(membranous, model.class_v_upcr_ratio, 1.0)
+    upcr *= np.where(lupus_class == CLASS_II, model.class_ii_upcr_ratio, 1.0)
     creatinine = model.creatinine_median * np.exp(model.creatinine_log_sd * z[5])
     creatinine *= np.where(membranous, model.class_v_creatinine_ratio, 1.0)
     upcr_hundredths = _hundredths(_reflect(upcr, model.upcr_minimum), model.upcr_minimum, model.upcr_maximum)
     female = coin[1] < model.female
-    # Men have more muscle: the ratio of the equation's two creatinine scales, 0.9 to 0.7, shared out around the median.
-    creatinine *= np.where(female, 1.0, 0.9 / 0.7)
+    creatinine *= np.where(female, 1.0, model.male_creatinine_ratio)
+    pressure = (z[6] + model.hypertension_age * z[0]) / np.hypot(1.0, model.hypertension_age)
+    sugar = model.diabetes_age * z[0] + np.sqrt(1.0 - model.diabetes_age**2) * ndtri(coin[4])
     return Covariates(
         latent_severity=severity,
         age_years=np.round(age, 1),
@@ -144,8 +156,8 @@ def draw_covariates(size: int, model: BaselineModel, random: RandomSource) -> Co
         lupus_class=lupus_class,
         activity_index=np.clip(np.rint(activity_index), 0, 24).astype(np.int64),
         chronicity_index=np.clip(np.rint(model.chronicity_mean + model.chronicity_sd * z[3]), 0, 12).astype(np.int64),
-        hypertension=ndtr(-z[6]) < model.hypertension,
-        diabetes=coin[4] < model.diabetes,
+        hypertension=ndtr(-pressure) < model.hypertension,
+        diabetes=ndtr(-sugar) < model.diabetes,
         refractory=ndtr(-z[7]) < model.refractory,
         upcr=upcr_hundredths,
         creatinine=_hundredths(creatinine, model.creatinine_minimum, model.creatinine_maximum),

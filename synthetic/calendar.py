@@ -110,7 +110,9 @@ def draw_attendance(
     size, visits = len(arm), len(months)
     nominal = np.rint(months * DAYS_PER_MONTH).astype(np.int64)
     window = np.asarray(model.visit_window_days, dtype=np.int64)
-    jitter = np.clip(np.rint(random.normal(0.0, window / 2.5, (size, visits))), -window, window).astype(np.int64)
+    jitter = np.clip(
+        np.rint(random.normal(0.0, window * model.visit_jitter_sd, (size, visits))), -window, window
+    ).astype(np.int64)
     visit_day = nominal + jitter
     completed = last == visits - 1
     starts = np.where(last < 0, 0, np.take_along_axis(visit_day, np.maximum(last, 0)[:, None], axis=1)[:, 0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Covariates, RandomSource
 from synthetic.model import CourseModel
@@ -59,11 +60,12 @@ never a non-responder) and ``can_flare``; returns states and who was given a fla
 
 def draw_noise(baseline: Covariates, visits: int, model: CourseModel, random: RandomSource) -> CourseNoise:
     """Draw the noise of each patient and visit; scores carry baseline effects, a patient effect and visit noise."""
+    egfr = ckd_epi_2021(baseline.creatinine / 100.0, baseline.age_years, baseline.female)
     chronicity = (baseline.chronicity_index - model.chronicity_centre) / model.chronicity_scale
     level = (
         -model.severity_weight * baseline.latent_severity
         - model.chronicity_weight * chronicity
-        - model.creatinine_weight * np.log(baseline.creatinine / model.creatinine_centre)
+        - model.low_egfr_weight * np.maximum(model.low_egfr_from - egfr, 0.0) / 15.0
         + model.patient_sd * random.standard_normal(baseline.size)
     )
     noise = random.standard_normal((visits, baseline.size))
@@ -115,7 +117,9 @@ def walk_course(noise: CourseNoise, hazard: FloatArray, visit_day: IntArray, cut
             last = visit_day[:, visit] - _CLEAR_OF_VISIT
             responding = state[:, visit - 1] > NO_RESPONSE
         span = np.maximum(last - first, 0)
-        flares = responding & (noise.flare[:, visit] < -np.expm1(-hazard * span))
+        # The hazard counts over the whole interval; only the day is kept clear of the visits around it.
+        exposure = np.where(span > 0, span + 2 * _CLEAR_OF_VISIT, 0)
+        flares = responding & (noise.flare[:, visit] < -np.expm1(-hazard * exposure))
         shift = shift * model.flare_shift_decay + model.flare_shift * flares
         score[:, visit] = noise.score[:, visit] - shift
         state[:, visit], forced = cut(visit, score[:, visit], responding & ~flares, span > 0)

@@ -82,10 +82,11 @@ class CountCut:
         return state, forced
 
 
-def rank_positions(state: IntArray, score: FloatArray, arm: IntArray) -> FloatArray:
+def rank_positions(state: IntArray, score: FloatArray, arm: IntArray, random: np.random.Generator) -> FloatArray:
     """Return each patient's position within arm, visit and state: near 0 the best score, near 1 the worst.
 
-    Shape ``(n, v)``; NaN where not assessed.
+    The positions of a cell are as many uniform values, sorted, so that laboratory values vary between cohorts. Shape
+    ``(n, v)``; NaN where not assessed.
     """
     position = np.full(state.shape, np.nan)
     for visit in range(state.shape[1]):
@@ -93,5 +94,5 @@ def rank_positions(state: IntArray, score: FloatArray, arm: IntArray) -> FloatAr
             for code in (NO_RESPONSE, PARTIAL, COMPLETE):
                 members = np.flatnonzero((arm == group) & (state[:, visit] == code))
                 ranks = np.argsort(np.argsort(-score[members, visit], kind="stable"))
-                position[members, visit] = (ranks + 0.5) / max(len(members), 1)
+                position[members, visit] = np.sort(random.random(len(members)))[ranks]
     return position

@@ -70,13 +70,22 @@ def draw_kidney_failure(
     exposure = span * hazard_ratio
     if not exposure.any():
         return np.full(size, NO_DAY)
-    scale = attendance.follow_up_days.sum() / exposure.sum()
-    fails = random.random(size) < -np.expm1(-model.eskd_rate / 100 / 365.25 * scale * exposure)
+    expected = model.eskd_rate / 100 / 365.25 * attendance.follow_up_days.sum()
+    fails = random.random(size) < -np.expm1(-_hazard_for(expected, exposure) * exposure)
     day = first + np.floor(random.random(size) * span).astype(np.int64)
     for visit in range(visits):
         near = (np.abs(day - attendance.visit_day[:, visit]) < _CLEAR_OF_VISIT) & (visit <= last)
         day = np.where(near, attendance.visit_day[:, visit] - _CLEAR_OF_VISIT, day)
     return np.where(fails, day, NO_DAY)
+
+
+def _hazard_for(expected: float, exposure: FloatArray) -> float:
+    """Return the hazard at which ``expected`` of the exposed patients fail; at most half of them can."""
+    from scipy.optimize import brentq
+
+    wanted = min(expected, 0.5 * np.count_nonzero(exposure))
+    longest = exposure.max()
+    return float(brentq(lambda hazard: -np.expm1(-hazard * exposure).sum() - wanted, 0.0, 1000.0 / longest, xtol=1e-15))
 
 
 def doubling_rows(visits: VisitRows, baseline: Baseline) -> EventRows:
@@ -104,23 +113,25 @@ def adverse_event_rows(
     baseline: Baseline,
     attendance: Attendance,
     tacrolimus_days: IntArray,
+    eskd_day: IntArray,
     model: CourseModel,
     random: np.random.Generator,
 ) -> list[EventRows]:
     """Draw adverse events at constant rates, the same in both arms except nephrotoxicity, which needs tacrolimus.
 
     Serious infections and herpes zoster may recur; the others are counted once. Nothing falls on or after the last
-    day of follow-up.
+    day of follow-up; hypertension is not counted as new after kidney failure.
     """
     everybody = np.ones(baseline.size, dtype=bool)
     exposed = attendance.follow_up_days
+    before_failure = np.where(eskd_day == NO_DAY, exposed, np.minimum(exposed, eskd_day))
     plan: tuple[tuple[Event, float, BoolArray, IntArray, bool], ...] = (
         (Event.SERIOUS_INFECTION, model.serious_infection_rate, everybody, exposed, True),
         (Event.HERPES_ZOSTER, model.zoster_rate, everybody, exposed, True),
         (Event.CARDIOVASCULAR, model.cardiovascular_rate, everybody, exposed, False),
         (Event.MALIGNANCY, model.malignancy_rate, everybody, exposed, False),
         (Event.NEPHROTOXICITY, model.nephrotoxicity_rate, tacrolimus_days > 0, tacrolimus_days, False),
-        (Event.HYPERTENSION_ONSET, model.hypertension_onset_rate, ~baseline.hypertension, exposed, False),
+        (Event.HYPERTENSION_ONSET, model.hypertension_onset_rate, ~baseline.hypertension, before_failure, False),
         (Event.DIABETES_ONSET, model.diabetes_onset_rate, ~baseline.diabetes, exposed, False),
     )
     return [_draw_events(*item, random) for item in plan]
@@ -142,6 +153,14 @@ def _draw_events(
         [severity < mild, severity < moderate], [Grade.MILD.value, Grade.MODERATE.value], Grade.SEVERE.value
     )
     return EventRows(patient[kept], day[kept], np.full(len(kept), event.value), grade[kept])
+
+
+def first_day(events: EventRows, event: Event, size: int) -> IntArray:
+    """Return the day of each patient's first such event, or ``NO_DAY``, shape ``(size,)``."""
+    chosen = events.event == event.value
+    day = np.full(size, np.iinfo(np.int64).max)
+    np.minimum.at(day, events.patient[chosen], events.day[chosen])
+    return np.where(day == np.iinfo(np.int64).max, NO_DAY, day)
 
 
 def join_events(parts: list[EventRows]) -> EventRows:

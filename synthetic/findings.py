@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import Event
+from cohort.egfr import ckd_epi_2021
 from cohort.record import Claim, Measure, Study
 from cohort.response import BoolArray, IntArray
-from synthetic.calendar import Attendance
 from synthetic.events import EventRows
+
+if TYPE_CHECKING:
+    from synthetic.story import Story
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -23,12 +29,15 @@ _ADVERSE = (
     Event.HYPERTENSION_ONSET,
     Event.DIABETES_ONSET,
 )
+_NOT_HIGHER = (Event.SERIOUS_INFECTION, Event.CARDIOVASCULAR, Event.MALIGNANCY, Event.CREATININE_DOUBLING)
 _POOR = (Event.ESKD, Event.DEATH)
 _CONDITIONS = {
     Measure.RENAL_FLARE: "patients with a renal flare do not differ (Pearson chi-square, p >= 0.05)",
     Measure.FLARE_FREE_SURVIVAL: "survival free of flare, ESKD and death does not differ (log-rank, p >= 0.05)",
     Measure.POOR_OUTCOME: "ESKD or death does not differ (log-rank, p >= 0.05)",
-    Measure.ADVERSE_EVENTS: "patients with an adverse event do not differ (Pearson chi-square, p >= 0.05)",
+    Measure.ADVERSE_EVENTS: "patients with an adverse event, and with each kind that print calls not more frequent on "
+    "tacrolimus, do not differ (Pearson chi-square, p >= 0.05)",
+    Measure.LABORATORY_VALUES: "laboratory values at the last visit do not differ (Mann-Whitney, p >= 0.05)",
 }
 
 
@@ -47,19 +56,37 @@ def conditions_on(study: Study) -> list[str]:
     return [_CONDITIONS[measure] for measure in conditioned_measures(study)]
 
 
-def contradicts_print(study: Study, treated: BoolArray, attendance: Attendance, events: EventRows) -> bool:
+def contradicts_print(study: Study, story: Story) -> bool:
     """Return whether an outcome differs significantly between the arms although the study says it does not."""
-    end = attendance.follow_up_days
-    with_flare = np.isin(np.arange(len(end)), events.patient[events.event == Event.RENAL_FLARE.value])
-    adverse = np.isin(events.event, [event.value for event in _ADVERSE])
-    with_adverse = np.isin(np.arange(len(end)), events.patient[adverse])
+    treated, events, end = story.assigned.tacrolimus, story.events, story.attendance.follow_up_days
+
+    def having(*codes: Event) -> BoolArray:
+        return np.isin(np.arange(len(end)), events.patient[np.isin(events.event, [code.value for code in codes])])
+
     p_values = {
-        Measure.RENAL_FLARE: lambda: two_by_two_p(with_flare, treated),
+        Measure.RENAL_FLARE: lambda: two_by_two_p(having(Event.RENAL_FLARE), treated),
         Measure.FLARE_FREE_SURVIVAL: lambda: logrank_p(*_first(events, (Event.RENAL_FLARE, *_POOR), end), treated),
         Measure.POOR_OUTCOME: lambda: logrank_p(*_first(events, _POOR, end), treated),
-        Measure.ADVERSE_EVENTS: lambda: two_by_two_p(with_adverse, treated),
+        Measure.ADVERSE_EVENTS: lambda: min(
+            two_by_two_p(having(*codes), treated) for codes in (_ADVERSE, *((event,) for event in _NOT_HIGHER))
+        ),
+        Measure.LABORATORY_VALUES: lambda: min(
+            mann_whitney_p(values[on], values[~on]) for values, on in _last_laboratory_values(story)
+        ),
     }
     return any(p_values[measure]() < _ALPHA for measure in conditioned_measures(study))
+
+
+def _last_laboratory_values(story: Story) -> Iterator[tuple[FloatArray, BoolArray]]:
+    """Yield the values print calls similar at the last scheduled visit, each with who of the seen is treated."""
+    visits, baseline = story.visits, story.assigned.baseline
+    rows = visits.month == visits.month.max()
+    who, labs, upcr = visits.patient[rows], visits.labs, visits.upcr[rows]
+    age = baseline.age_years[who] + visits.day[rows] / 365.25
+    egfr = np.round(ckd_epi_2021(visits.creatinine[rows] / 100.0, age, baseline.female[who]), 1)
+    renal = labs.urine_casts[rows].astype(np.int64) + (labs.urine_rbc[rows] > 5) + (upcr > 50)
+    for values in (upcr, egfr, labs.anti_dsdna[rows], labs.c3[rows], labs.c4[rows], renal):
+        yield values.astype(np.float64), story.assigned.tacrolimus[who]
 
 
 def _first(events: EventRows, codes: tuple[Event, ...], end: IntArray) -> tuple[IntArray, BoolArray]:
@@ -78,6 +105,22 @@ def two_by_two_p(outcome: BoolArray, treated: BoolArray) -> float:
         return 1.0
     correlation = np.corrcoef(outcome, treated)[0, 1]
     return float(chdtrc(1, len(outcome) * correlation**2))
+
+
+def mann_whitney_p(first: FloatArray, second: FloatArray) -> float:
+    """Return the two-sided Mann-Whitney p-value, normal with corrections for ties and continuity.
+
+    The generator may not import the estimators; the tests hold this to SciPy.
+    """
+    from scipy.special import ndtr
+
+    n1, n2 = len(first), len(second)
+    _, inverse, ties = np.unique(np.concatenate([first, second]), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2)[inverse]
+    total = n1 + n2
+    excess = abs(ranks[:n1].sum() - n1 * (total + 1) / 2) - 0.5
+    variance = n1 * n2 / 12 * (total + 1 - (ties**3 - ties).sum() / (total * (total - 1)))
+    return float(min(2 * ndtr(-excess / np.sqrt(variance)), 1.0)) if variance > 0 else 1.0
 
 
 def logrank_p(day: IntArray, happened: BoolArray, treated: BoolArray) -> float:

@@ -30,51 +30,70 @@ class Secondary:
     sledai: IntArray
 
 
-def activity_of(upcr: IntArray, severity: FloatArray, noise: FloatArray, model: LaboratoryModel) -> FloatArray:
-    """Return the latent activity: rises with proteinuria (hundredths) and severity; ``noise`` is standard normal."""
-    upcr_g_g = np.maximum(upcr / 100.0, model.activity_upcr_floor)
-    return np.asarray(
-        model.activity_slope * np.log(upcr_g_g) + model.activity_severity * severity + model.activity_sd * noise
-    )
+LEVELS = 7
+"""Rows of a patient's laboratory levels: activity, albumin, C3, C4, anti-dsDNA, haemoglobin, erythrocytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabPatient:
+    """What secondary values depend on besides proteinuria, for the ``n`` visits to be written.
+
+    ``severity``, ``female`` and ``shift`` (units of activity) have shape ``(n,)``; ``level``, what stays with the
+    patient of the noise, has shape ``(LEVELS, n)``.
+    """
+
+    severity: FloatArray
+    female: BoolArray
+    shift: FloatArray
+    level: FloatArray
 
 
 def draw_secondary(
-    upcr: IntArray, activity: FloatArray, model: LaboratoryModel, random: np.random.Generator
+    upcr: IntArray, patient: LabPatient, model: LaboratoryModel, random: np.random.Generator
 ) -> Secondary:
-    """Draw secondary values for visits with the given proteinuria (hundredths) and activity, shape ``(n,)``.
+    """Draw secondary values for visits with the given proteinuria (hundredths), shape ``(n,)``.
 
-    Haematuria and casts are common in active disease and rare in remission: the intercepts give 75 % haematuria and
-    41 % casts at a typical baseline, the figures of the Mok trial. SLEDAI-2K sums its renal and serological items and
-    random points for other organs; pyuria is not in the schema and scores nothing.
+    A latent activity rises with proteinuria, severity and the class; complement falls with it, antibodies, haematuria,
+    casts and points of other organs rise. SLEDAI-2K sums its renal and serological items and random points for other
+    organs; pyuria is not in the schema and scores nothing.
     """
     size = len(upcr)
-    z = random.standard_normal((6, size))
+    fresh = random.standard_normal((LEVELS, size))
+    z = np.sqrt(model.memory) * patient.level + np.sqrt(1.0 - model.memory) * fresh
     coin = random.random(size)
-    albumin = model.albumin_intercept + model.albumin_slope * np.log1p(upcr / 100.0) + model.albumin_sd * z[0]
-    c3 = model.c3_quiet + model.c3_slope * activity + model.c3_sd * z[1]
-    # C3 and C4 are consumed together, hence the shared noise.
-    c4 = model.c4_median * np.exp(model.c4_slope * activity + model.c4_log_sd * (0.6 * z[1] + 0.8 * z[2]))
-    dsdna = model.dsdna_median * np.exp(model.dsdna_slope * activity + model.dsdna_log_sd * z[3])
-    hemoglobin = model.hemoglobin_mean + model.hemoglobin_slope * activity + model.hemoglobin_sd * z[4]
-    rbc = np.exp(model.rbc_quiet + model.rbc_slope * activity + model.rbc_log_sd * z[5])
-    casts = coin < 1.0 / (1.0 + np.exp(-(model.casts_quiet + model.casts_slope * activity)))
-    urine_rbc = np.clip(np.floor(rbc), 0, 200).astype(np.int64)
-    c3 = np.round(np.clip(c3, 15.0, 180.0))
+    proteinuria = np.log(np.maximum(upcr / 100.0, model.activity_upcr_floor))
+    activity = (
+        model.activity_slope * proteinuria
+        + model.activity_severity * patient.severity
+        + model.activity_sd * z[0]
+        + patient.shift
+    )
+    albumin = model.albumin_intercept + model.albumin_slope * np.log1p(upcr / 100.0) + model.albumin_sd * z[1]
+    shared = model.complement_shared
+    c4_noise = shared * z[2] + np.sqrt(1.0 - shared**2) * z[3]
+    c3 = np.round(np.clip(model.c3_quiet + model.c3_slope * activity + model.c3_sd * z[2], 15.0, 180.0))
+    c4 = model.c4_median * np.exp(model.c4_slope * activity + model.c4_log_sd * c4_noise)
     c4 = np.round(np.clip(c4, 1.0, 60.0), 1)
+    dsdna = model.dsdna_median * np.exp(model.dsdna_slope * activity + model.dsdna_log_sd * z[4])
     dsdna = np.round(np.clip(dsdna, model.dsdna_detection_limit, 1000.0), 1)
-    other_organs = 2 * random.poisson(np.exp(-0.5 + 0.3 * np.clip(activity, -2.0, 3.0)))
+    hemoglobin = model.hemoglobin_mean + model.hemoglobin_slope * activity + model.hemoglobin_sd * z[5]
+    hemoglobin += np.where(patient.female, 0.0, model.male_hemoglobin)
+    rbc = np.exp(model.rbc_quiet + model.rbc_slope * activity + model.rbc_log_sd * z[6])
+    casts = coin < 1.0 / (1.0 + np.exp(-(model.casts_quiet + model.casts_slope * activity)))
+    other_organs = 2 * random.poisson(np.exp(model.other_organs_quiet + model.other_organs_slope * activity))
+    urine_rbc = np.clip(np.floor(rbc), 0, 200).astype(np.int64)
     not_sediment = (
         4 * (upcr > _PROTEINURIA_ITEM)
         + 2 * ((c3 < model.low_c3) | (c4 < model.low_c4))
         + 2 * (dsdna > model.raised_dsdna)
-        + other_organs
+        + np.minimum(other_organs, 40)
     )
     return Secondary(
         albumin=np.round(np.clip(albumin, 1.2, 5.2), 1),
         c3=c3,
         c4=c4,
         anti_dsdna=dsdna,
-        hemoglobin=np.round(np.clip(hemoglobin, 6.0, 16.5), 1),
+        hemoglobin=np.round(np.clip(hemoglobin, 6.0, 17.5), 1),
         urine_rbc=urine_rbc,
         urine_casts=casts,
         sledai=np.asarray(not_sediment + _sediment_points(urine_rbc, casts), dtype=np.int64),

@@ -32,13 +32,13 @@ class BaselineModel:
     sle_duration_mean: float = parameter(50.2 / 12, "years", _B, _MOK)
     sle_duration_sd: float = parameter(62.0 / 12, "years", _B, _MOK)
     class_mix: tuple[float, ...] = parameter(
-        (0.04, 0.19, 0.39, 0.14, 0.14, 0.10),
+        (0.04, 0.20, 0.44, 0.12, 0.12, 0.08),
         "proportion of II, III, IV, V, III+V, IV+V",
         _A,
-        f"between {_PARK} and You 2009, Hanyang (n 67), which holds class II",
+        f"III and IV as in {_PARK}; the rest shared out, since You 2009 (n 67) holds class II and more class V",
     )
-    activity_mean: float = parameter(8.2, "points", _B, _MOK)
-    activity_sd: float = parameter(3.4, "points", _B, _MOK)
+    activity_mean: float = parameter(8.2, "points, proliferative classes", _A, f"all classes in {_MOK}")
+    activity_sd: float = parameter(3.4, "points, proliferative classes", _A, f"all classes in {_MOK}")
     quiet_class_activity: float = parameter(0.35, "share of activity index in classes II and V", _A, _PLAUSIBLE)
     chronicity_mean: float = parameter(2.6, "points", _B, _MOK)
     chronicity_sd: float = parameter(1.6, "points", _B, _MOK)
@@ -46,7 +46,7 @@ class BaselineModel:
     diabetes: float = parameter(0.08, "proportion", _A, "borrowable figure is 3 of 17 patients (PMC9615980), too few")
     refractory: float = parameter(0.35, "proportion", _A, "the paper speaks of patients who did not reach remission")
     upcr_median: float = parameter(3.0, "g/g", _A, f"between the two groups of {_KWON}: 4.63 and 2.41 g/g")
-    upcr_log_sd: float = parameter(0.75, "log g/g", _D, f"interquartile ranges of {_KWON}")
+    upcr_log_sd: float = parameter(0.75, "log g/g", _A, f"below 0.84 and 1.04 from the interquartile ranges of {_KWON}")
     upcr_minimum: float = parameter(1.0, "g/g", _A, "a partial response must be possible")
     upcr_maximum: float = parameter(18.0, "g/g", _A, _PLAUSIBLE)
     creatinine_median: float = parameter(0.80, "mg/dL", _B, _IJMS)
@@ -54,6 +54,19 @@ class BaselineModel:
     creatinine_minimum: float = parameter(0.40, "mg/dL", _A, _PLAUSIBLE)
     creatinine_maximum: float = parameter(3.0, "mg/dL", _B, "entry limit of the Liu 2015 trial (NCT00876616)")
     class_v_upcr_ratio: float = parameter(1.25, "ratio", _A, "membranous disease leaks more protein")
+    class_ii_upcr_ratio: float = parameter(0.6, "ratio", _A, "mesangial disease leaks less")
+    class_activity: tuple[float, ...] = parameter(
+        (-0.8, 0.0, 0.3, -0.7, 0.0, 0.2),
+        "units of activity of II, III, IV, V, III+V, IV+V",
+        _A,
+        "C3 lowest in class IV (You 2009); sizes ours",
+    )
+    hypertension_age: float = parameter(0.35, "SD per SD of age", _A, "more frequent with age")
+    diabetes_age: float = parameter(0.40, "correlation with age", _A, "more frequent with age")
+    male_creatinine_ratio: float = parameter(
+        0.9 / 0.7, "ratio", _D, "the two creatinine scales of CKD-EPI 2021, doi:10.1056/NEJMoa2102953"
+    )
+    shortest_life_before_sle: float = parameter(12.0, "years of age at onset", _A, "no childhood-onset disease")
     class_v_creatinine_ratio: float = parameter(0.90, "ratio", _A, "membranous disease keeps filtration longer")
     severity_correlations: tuple[float, ...] = parameter(
         (-0.10, 0.15, 0.35, 0.40, 0.30, 0.30, 0.35, 0.35),
@@ -71,7 +84,7 @@ class AssignmentModel:
         1.3, "log odds ratio", _A, "class V more frequent on tacrolimus (reported, no size printed)"
     )
     log_upcr: float = parameter(0.10, "log odds ratio per SD", _A, "direction from the editorial")
-    log_upcr_sd: float = parameter(0.75, "log g/g in one SD", _D, f"interquartile ranges of {_KWON}")
+    log_upcr_sd: float = parameter(0.75, "log g/g in one SD", _A, "as the baseline model")
     refractory: float = parameter(0.40, "log odds ratio", _A, "direction from the editorial")
     latent_severity: float = parameter(
         0.35, "log odds ratio per SD", _A, "editorial: more severe disease on tacrolimus; size ours"
@@ -96,6 +109,7 @@ class CalendarModel:
     visit_window_days: tuple[int, ...] = parameter(
         (21, 30, 45, 60, 60), "days around months 6, 12, 24, 36, 60", _A, "routine clinic practice"
     )
+    visit_jitter_sd: float = parameter(0.4, "share of the window", _A, "most visits near their month")
     lost_share: float = parameter(0.30, "proportion of early ends", _A, "most early ends are the data lock")
 
 
@@ -105,15 +119,12 @@ class CourseModel:
 
     severity_weight: float = parameter(0.55, "SD of score per SD", _A, "sicker patients respond less")
     chronicity_weight: float = parameter(0.20, "SD of score per SD", _A, "direction from BAE: chronicity predicts ESRD")
-    creatinine_weight: float = parameter(
-        0.60,
-        "SD of score per log creatinine",
-        _A,
-        "direction from 105 Chinese patients: highest creatinine without response",
+    low_egfr_weight: float = parameter(
+        0.60, "SD of score per 15 mL/min below 75", _A, "105 Chinese patients: highest creatinine without response"
     )
     chronicity_centre: float = parameter(2.6, "points, scored as 0", _B, _MOK)
     chronicity_scale: float = parameter(1.6, "points per SD of score weight", _B, _MOK)
-    creatinine_centre: float = parameter(80.0, "hundredths of mg/dL, scored as 0", _B, _IJMS)
+    low_egfr_from: float = parameter(75.0, "mL/min/1.73 m2", _A, "lower eGFR makes response less likely")
     age_centre: float = parameter(35.5, "years, hazard ratio 1", _B, _MOK)
     flare_mean_ratio: float = parameter(
         1.131, "mean hazard ratio over the source population", _D, "two million patients of the source population"
@@ -139,7 +150,9 @@ class CourseModel:
     eskd_hr_low_egfr: float = parameter(
         9.223, "hazard ratio, baseline eGFR below 60", _B, "Seoul St Mary's (n 321), PMID 22935632"
     )
-    serious_infection_rate: float = parameter(3.9, "per 100 patient-years", _B, "Ho 2020, Hong Kong (n 115), derived")
+    serious_infection_rate: float = parameter(
+        3.9, "per 100 patient-years", _A, "rate to the first in Ho 2020, Hong Kong (n 115), taken for each"
+    )
     zoster_rate: float = parameter(
         3.0, "per 100 patient-years", _A, "below the first-two-year 8.84 of the Hong Kong LN cohort, over five years"
     )
@@ -165,6 +178,7 @@ class TreatmentModel:
         _A,
         "editorial: mostly mycophenolate; shares ours",
     )
+    background_stopped: float = parameter(0.15, "proportion before end of follow-up", _A, "not printed")
     no_immunosuppressant: float = parameter(
         0.05, "proportion without tacrolimus", _A, "the other arm usually had one immunosuppressant"
     )
@@ -173,10 +187,14 @@ class TreatmentModel:
     )
     hydroxychloroquine: float = parameter(0.795, "proportion", _B, _IJMS)
     raas_inhibitor: float = parameter(0.471, "proportion", _B, "17 LN patients, PMC9615980")
+    raas_hypertension: float = parameter(0.9, "log odds ratio", _A, "given for blood pressure")
+    raas_log_upcr: float = parameter(0.4, "log odds ratio per log g/g", _A, "given for proteinuria")
     tacrolimus_dose: float = parameter(3.0, "mg/day", _B, "Japanese maintenance series, Nephron Clin Pract 113:c330")
     tacrolimus_dose_sd: float = parameter(0.7, "mg/day", _A, "no distribution of the dose was found")
     tacrolimus_trough_mean: float = parameter(4.9, "ng/mL", _A, "maintenance target 4-6 (Chen trial); 3.9 in Japan")
     tacrolimus_trough_sd: float = parameter(1.8, "ng/mL", _A, "2.1 in Japan (n 17)")
+    trough_patient_share: float = parameter(0.5, "share of log variance between patients", _A, _PLAUSIBLE)
+    trough_dose_power: float = parameter(0.6, "power of dose", _A, "higher dose, higher trough")
     trough_measured: float = parameter(0.85, "proportion of visits", _A, "editorial: monitoring not standardised")
     tacrolimus_stopped: float = parameter(0.12, "proportion before end of follow-up", _A, "not printed")
     mycophenolate_dose: float = parameter(1633.0, "mg/day", _B, "withdrawal trial (n 84), maintenance")
@@ -187,11 +205,16 @@ class TreatmentModel:
     prednisolone_induction: float = parameter(30.0, "mg/day, median", _A, "not printed")
     prednisolone_taper_months: float = parameter(8.0, "months, time constant", _A, "taper over the first year")
     cyclophosphamide_dose: float = parameter(35.0, "mg/day, mean of pulses", _A, "not printed")
+    induction_dose_log_sd: float = parameter(0.25, "log mg/day", _A, "not printed")
+    induction_days: tuple[int, int] = parameter((90, 270), "days, from and to", _A, "not printed")
+    prednisolone_log_sd: float = parameter(0.45, "log mg/day between patients", _A, _PLAUSIBLE)
+    flare_prednisolone: float = parameter(12.5, "mg/day added at a flare", _A, "raised for a flare")
+    after_flare_prednisolone: float = parameter(5.0, "mg/day added in the half year after", _A, "tapered again")
     mycophenolate_induction_dose: float = parameter(2000.0, "mg/day", _A, "not printed")
-    mizoribine_dose: float = parameter(150.0, "mg/day", _A, "not printed")
+    mizoribine_doses: tuple[float, ...] = parameter((100.0, 150.0, 200.0), "mg/day, evenly", _A, "not printed")
     hydroxychloroquine_doses: tuple[float, float] = parameter((200.0, 300.0), "mg/day, evenly", _A, "not printed")
     raas_inhibitor_doses: tuple[float, float] = parameter((50.0, 100.0), "mg/day, evenly", _A, "losartan, not printed")
-    prednisolone_late: float = parameter(5.0, "mg/day", _B, "maintenance 4.3 mg/day, withdrawal trial (n 84)")
+    prednisolone_late: float = parameter(5.0, "mg/day", _A, "4.3 in maintenance, withdrawal trial (n 84)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +224,19 @@ class LaboratoryModel:
     activity_slope: float = parameter(0.55, "activity per log UPCR", _A, "serology follows proteinuria loosely")
     activity_severity: float = parameter(0.2, "activity per SD of severity", _A, "direction assumed")
     activity_sd: float = parameter(0.6, "activity", _A, _PLAUSIBLE)
+    memory: float = parameter(
+        0.5, "share of variance that stays with the patient", _A, "a patient's values resemble each other"
+    )
+    male_hemoglobin: float = parameter(1.2, "g/dL added in men", _A, "direction known, size ours")
+    complement_shared: float = parameter(0.6, "correlation of C3 and C4 noise", _A, "consumed together")
+    other_organs_quiet: float = parameter(-0.5, "log of half the SLEDAI points at activity 0", _A, _PLAUSIBLE)
+    other_organs_slope: float = parameter(0.3, "log per unit of activity", _A, "rises with activity")
     activity_upcr_floor: float = parameter(0.2, "g/g", _A, "below it proteinuria tells no more about activity")
     albumin_intercept: float = parameter(4.3, "g/dL", _A, "4.2 in remission (withdrawal trial, n 84)")
-    albumin_slope: float = parameter(
-        -0.95, "g/dL per log(1 + UPCR)", _D, "3.0 at 3.3 g/g (Mok 2013), 2.6 at 6.9 (Fei 2013)"
-    )
+    albumin_slope: float = parameter(-0.90, "g/dL per log(1 + UPCR)", _A, "near 3.0 at 3.3 g/g (Mok 2013, n 21)")
     albumin_sd: float = parameter(0.35, "g/dL", _A, _PLAUSIBLE)
     c3_quiet: float = parameter(93.0, "mg/dL", _A, "within the normal range 70-140 of PMC3674621")
-    c3_slope: float = parameter(-17.0, "mg/dL per unit of activity", _D, f"81.3 in {_IJMS}, 60.9 in PMC3674621")
+    c3_slope: float = parameter(-17.0, "mg/dL per unit of activity", _A, f"81.3 in {_IJMS}, 60.9 in PMC3674621")
     c3_sd: float = parameter(17.0, "mg/dL", _A, _PLAUSIBLE)
     c4_median: float = parameter(18.0, "mg/dL", _A, f"14.0 in mixed activity, {_IJMS}")
     c4_slope: float = parameter(-0.25, "log per unit of activity", _A, "falls with activity")
@@ -231,6 +259,32 @@ class LaboratoryModel:
 
 
 @dataclass(frozen=True, slots=True)
+class KidneyModel:
+    """UPCR and creatinine at visits, given the response state."""
+
+    upcr_lowest: float = parameter(0.05, "g/g", _A, _PLAUSIBLE)
+    upcr_highest: float = parameter(20.0, "g/g", _A, _PLAUSIBLE)
+    no_response_spread: float = parameter(1.5, "highest over lowest UPCR without response, at least", _A, _PLAUSIBLE)
+    no_response_worst: float = parameter(1.25, "highest UPCR without response over baseline", _A, _PLAUSIBLE)
+    creatinine_memory: float = parameter(0.6, "weight of the visit before, on the log scale", _A, "level persists")
+    creatinine_log_sd: float = parameter(0.07, "log mg/dL", _A, "day-to-day and laboratory variation")
+    creatinine_response: float = parameter(-0.03, "log mg/dL per visit in response", _A, "slow recovery")
+    creatinine_no_response: float = parameter(0.06, "log mg/dL per visit without response", _A, "slow loss")
+    creatinine_severity: float = parameter(
+        0.03, "log mg/dL per visit without response and SD of severity", _A, "direction assumed"
+    )
+    below_limit_log_sd: float = parameter(0.10, "log mg/dL below a limit of the state", _A, _PLAUSIBLE)
+    flare_upcr_log_sd: float = parameter(0.45, "log g/g above the flare limit, half-normal", _A, _PLAUSIBLE)
+    mild_upcr_log_sd: float = parameter(0.25, "log g/g above the reference, half-normal", _A, "sediment only")
+    flare_creatinine_sd: float = parameter(0.35, "mg/dL above the flare limit, half-normal", _A, _PLAUSIBLE)
+    flare_activity: float = parameter(1.0, "units of activity added at a flare", _A, "direction known")
+    failure_activity: float = parameter(0.3, "units of activity added at kidney failure", _A, "direction known")
+    failure_upcr: float = parameter(3.5, "g/g, at least, at kidney failure", _A, _PLAUSIBLE)
+    failure_egfr: float = parameter(15.0, "mL/min/1.73 m2, below", _A, "usual limit of kidney failure")
+    dialysis_egfr: tuple[float, float] = parameter((5.0, 13.5), "mL/min/1.73 m2, from and to", _A, _PLAUSIBLE)
+
+
+@dataclass(frozen=True, slots=True)
 class PatientModel:
     """All parts of the patient model."""
 
@@ -238,10 +292,19 @@ class PatientModel:
     assignment: AssignmentModel = field(default_factory=AssignmentModel)
     calendar: CalendarModel = field(default_factory=CalendarModel)
     course: CourseModel = field(default_factory=CourseModel)
+    kidney: KidneyModel = field(default_factory=KidneyModel)
     treatment: TreatmentModel = field(default_factory=TreatmentModel)
     laboratory: LaboratoryModel = field(default_factory=LaboratoryModel)
 
     @property
     def parts(self) -> tuple[object, ...]:
         """The parameter sets in the order of the model."""
-        return (self.baseline, self.assignment, self.calendar, self.course, self.treatment, self.laboratory)
+        return (
+            self.baseline,
+            self.assignment,
+            self.calendar,
+            self.course,
+            self.kidney,
+            self.treatment,
+            self.laboratory,
+        )

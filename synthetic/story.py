@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cohort.codes import Event
 from cohort.definitions import KDIGO_2012, KIM2025
 from cohort.errors import CalibrationError
 from cohort.record import Measure, Study
@@ -21,6 +22,7 @@ from synthetic.events import (
     adverse_event_rows,
     doubling_rows,
     draw_kidney_failure,
+    first_day,
     join_events,
     kidney_failure_hazard_ratio,
     poor_outcome_hazard_ratio,
@@ -30,7 +32,15 @@ from synthetic.findings import contradicts_print
 from synthetic.model import PatientModel
 from synthetic.observed import ObservedCourse, observe
 from synthetic.reconstruct import Reconstruction
-from synthetic.treatments import Treatment, draw_monotherapy, draw_treatment
+from synthetic.treatments import (
+    Stops,
+    Treatment,
+    draw_monotherapy,
+    draw_treatment,
+    planned_tacrolimus_stop,
+    prednisolone_dose,
+    settle_stops,
+)
 from synthetic.visits import VisitRows, VisitWriter, write_visits
 
 _MOST_COURSES = 200
@@ -63,8 +73,9 @@ class Story:
     noise: CourseNoise
     course: ObservedCourse
     visits: VisitRows
-    eskd_day: IntArray
     treatment: Treatment
+    stops: Stops
+    prednisolone: npt.NDArray[np.float64]
     events: EventRows
 
 
@@ -84,11 +95,11 @@ def draw_exact_story(study: Study, reconstruction: Reconstruction, model: Patien
     counts = study_counts(study, reconstruction)
     for draw in range(1, _MOST_COURSES + 1):
         story = _draw_course(study, counts, assigned, treatment, model, tree.child("course", draw))
-        if not contradicts_print(study, assigned.tacrolimus, story.attendance, story.events):
+        if not contradicts_print(study, story):
             return ExactStory(story, draw)
     raise CalibrationError(
         f"each of {_MOST_COURSES} courses differs significantly between the arms where print says it does not",
-        where="flares, poor outcomes or adverse events",
+        where="flares, poor outcomes, adverse events or laboratory values",
         remedy="lower the hazard ratios of severity or the confounding",
     )
 
@@ -111,7 +122,9 @@ def _draw_course(
     noise = draw_noise(baseline, len(months), model.course, tree.child("response").generator())
     cut = CountCut(counts, arm, attendance.attended)
     walked = walk_course(noise, flare_hazard(baseline, model.course), attendance.visit_day, cut, model.course)
-    course = observe(walked, rank_positions(walked.state, walked.score, arm), attendance)
+    course = observe(
+        walked, rank_positions(walked.state, walked.score, arm, tree.child("position").generator()), attendance
+    )
     ids = patient_ids(study, 1, len(arm), len(arm))
     return finish_story(ids, assigned, treatment, FollowUp(attendance, noise, course), months, model, tree)
 
@@ -142,20 +155,16 @@ def finish_story(
     )
     writer = VisitWriter(baseline, model, KIM2025, KDIGO_2012, tree.child("laboratory").generator())
     visits, flares = write_visits(writer, attendance, course, months, eskd_day)
-    events = join_events(
-        [
-            *renal_rows(flares, eskd_day, attendance),
-            doubling_rows(visits, baseline),
-            *adverse_event_rows(
-                baseline,
-                attendance,
-                treatment.tacrolimus_stop(attendance.follow_up_days),
-                model.course,
-                tree.child("adverse").generator(),
-            ),
-        ]
+    on_tacrolimus = planned_tacrolimus_stop(treatment, attendance.follow_up_days, eskd_day)
+    adverse = join_events(
+        adverse_event_rows(
+            baseline, attendance, on_tacrolimus, eskd_day, model.course, tree.child("adverse").generator()
+        )
     )
-    return Story(ids, assigned, attendance, follow_up.noise, course, visits, eskd_day, treatment, events)
+    stops = settle_stops(treatment, attendance, course, eskd_day, first_day(adverse, Event.NEPHROTOXICITY, len(ids)))
+    events = join_events([*renal_rows(flares, eskd_day, attendance), doubling_rows(visits, baseline), adverse])
+    prednisolone = prednisolone_dose(visits, course.flare_day, model.treatment, tree.child("prednisolone").generator())
+    return Story(ids, assigned, attendance, follow_up.noise, course, visits, treatment, stops, prednisolone, events)
 
 
 def arm_sizes(study: Study) -> tuple[int, int]:

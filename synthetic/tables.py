@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cohort.codes import Ethnicity, Event, Sex
+from cohort.codes import Ethnicity, Sex
 from cohort.egfr import ckd_epi_2021
 from cohort.record import Study
 from cohort.response import IntArray
@@ -17,7 +17,8 @@ from synthetic.calibrate import Calibration
 from synthetic.course import flare_hazard
 from synthetic.model import PatientModel
 from synthetic.story import Story, arm_codes
-from synthetic.treatments import prednisolone_dose, tacrolimus_trough, treatment_rows
+from synthetic.treatment_rows import treatment_rows
+from synthetic.treatments import tacrolimus_trough
 from synthetic.truth import flares_frame, potential_outcomes, responses_frame
 from synthetic.visits import UNSCHEDULED
 
@@ -75,9 +76,9 @@ def visits_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFr
         "urine_rbc_hpf": visits.labs.urine_rbc,
         "urine_casts": visits.labs.urine_casts,
         "sledai_2k": visits.labs.sledai,
-        "prednisolone_mg_day": prednisolone_dose(visits, model.treatment, tree.child("prednisolone").generator()),
+        "prednisolone_mg_day": story.prednisolone,
         "tacrolimus_trough_ng_ml": tacrolimus_trough(
-            visits, story.treatment, story.attendance.follow_up_days, model.treatment, tree.child("trough").generator()
+            visits, story.treatment, story.stops, model.treatment, tree.child("trough").generator()
         ),
     }
     return pd.DataFrame(columns)[list(VISITS.column_names)]
@@ -85,11 +86,12 @@ def visits_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFr
 
 def treatments_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
     """Lay out the table treatments."""
-    events = story.events
     rows = treatment_rows(
         story.treatment,
+        story.stops,
+        story.visits,
+        story.prednisolone,
         story.attendance.follow_up_days,
-        np.unique(events.patient[events.event == Event.NEPHROTOXICITY.value]),
         model.treatment,
         tree.child("doses").generator(),
     )

@@ -1,4 +1,4 @@
-"""Drugs before and during maintenance, and what visits show of them: prednisolone dose and tacrolimus trough."""
+"""Regimens: drugs and doses at the start, when they stop and why, and what visits show of them."""
 
 from __future__ import annotations
 
@@ -7,55 +7,54 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cohort.codes import DAYS_PER_MONTH, Background, Drug, Induction, Phase, StopReason
+from cohort.codes import DAYS_PER_MONTH, Background, Induction, StopReason
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
+from synthetic.calendar import Attendance
+from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, NOT_ASSESSED
 from synthetic.model import TreatmentModel
+from synthetic.observed import ObservedCourse
 from synthetic.visits import UNSCHEDULED, VisitRows
 
 FloatArray = npt.NDArray[np.float64]
 TextArray = npt.NDArray[np.str_]
 
+_AFTER_FLARE_DAYS = 183
+
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """Regimen of ``n`` patients, every array of shape ``(n,)``.
+    """Regimen of ``n`` patients at the start of maintenance, every array of shape ``(n,)``.
 
-    ``tacrolimus_share`` is the part of follow-up during which tacrolimus is taken, 0 without tacrolimus.
+    The shares are the parts of follow-up for which tacrolimus (0 without it) and the background immunosuppressant are
+    meant to be taken; ``tacrolimus_dose`` is drawn for everybody.
     """
 
     tacrolimus: BoolArray
     tacrolimus_share: FloatArray
+    tacrolimus_dose: FloatArray
     induction: TextArray
     background: TextArray
+    background_share: FloatArray
     hydroxychloroquine: BoolArray
     raas_inhibitor: BoolArray
 
-    def tacrolimus_stop(self, follow_up_days: IntArray) -> IntArray:
-        """Return the last day of tacrolimus, 0 without tacrolimus, shape ``(n,)``."""
-        return np.floor(follow_up_days * self.tacrolimus_share).astype(np.int64)
-
 
 @dataclass(frozen=True, slots=True)
-class TreatmentRows:
-    """One element per row of the treatments table; ``patient`` is a position."""
+class Stops:
+    """Last days of drugs and why they end, every array of shape ``(n,)``; ``tacrolimus`` is 0 without tacrolimus."""
 
-    patient: IntArray
-    drug: TextArray
-    phase: TextArray
-    start_day: IntArray
-    stop_day: IntArray
-    dose: FloatArray
-    stop_reason: TextArray
+    tacrolimus: IntArray
+    tacrolimus_reason: TextArray
+    background: IntArray
+    background_reason: TextArray
+    raas_inhibitor: IntArray
+    raas_inhibitor_reason: TextArray
 
 
 def draw_treatment(
-    baseline: Baseline,
-    tacrolimus: BoolArray,
-    alone: BoolArray,
-    model: TreatmentModel,
-    random: np.random.Generator,
+    baseline: Baseline, tacrolimus: BoolArray, alone: BoolArray, model: TreatmentModel, random: np.random.Generator
 ) -> Treatment:
     """Draw regimens.
 
@@ -76,17 +75,26 @@ def draw_treatment(
     options = [Background.MYCOPHENOLATE.value, Background.AZATHIOPRINE.value, Background.MIZORIBINE.value]
     background = random.choice(options, size=size, p=model.background_share)
     alone = np.where(tacrolimus, alone, random.random(size) < model.no_immunosuppressant)
-    induction = random.choice([code.value for code in Induction], size=size, p=model.induction_share)
-    stops = random.random(size) < model.tacrolimus_stopped
-    share = np.where(stops, random.uniform(0.1, 0.9, size), 1.0)
+    odds = (
+        np.log(model.raas_inhibitor / (1 - model.raas_inhibitor))
+        + model.raas_hypertension * (baseline.hypertension - baseline.hypertension.mean())
+        + model.raas_log_upcr * np.log(baseline.upcr / np.median(baseline.upcr))
+    )
+    dose = model.tacrolimus_dose + model.tacrolimus_dose_sd * random.standard_normal(size)
     return Treatment(
         tacrolimus=tacrolimus,
-        tacrolimus_share=np.where(tacrolimus, share, 0.0),
-        induction=induction,
+        tacrolimus_share=np.where(tacrolimus, _shares(model.tacrolimus_stopped, size, random), 0.0),
+        tacrolimus_dose=tablets(dose, 0.5, (1.0, 6.0)),
+        induction=random.choice([code.value for code in Induction], size=size, p=model.induction_share),
         background=np.where(alone, Background.NONE.value, background),
+        background_share=_shares(model.background_stopped, size, random),
         hydroxychloroquine=random.random(size) < model.hydroxychloroquine,
-        raas_inhibitor=random.random(size) < model.raas_inhibitor,
+        raas_inhibitor=random.random(size) < 1.0 / (1.0 + np.exp(-odds)),
     )
+
+
+def _shares(stopped: float, size: int, random: np.random.Generator) -> FloatArray:
+    return np.where(random.random(size) < stopped, random.uniform(0.1, 0.9, size), 1.0)
 
 
 def draw_monotherapy(tacrolimus: BoolArray, number: int, random: np.random.Generator) -> BoolArray:
@@ -109,170 +117,120 @@ def draw_monotherapy(tacrolimus: BoolArray, number: int, random: np.random.Gener
     return alone
 
 
-def prednisolone_dose(visits: VisitRows, model: TreatmentModel, random: np.random.Generator) -> FloatArray:
-    """Return the dose at each visit: a taper towards the late dose, raised at a flare, in steps of 2.5 mg."""
-    patients = int(visits.patient.max()) + 1
-    own = np.exp(0.45 * random.standard_normal(patients))[visits.patient]
-    level = model.prednisolone_late + (model.prednisolone_baseline - model.prednisolone_late) * np.exp(
-        -visits.day / DAYS_PER_MONTH / model.prednisolone_taper_months
-    )
-    dose = level * own + np.where(visits.month == UNSCHEDULED, 12.5, 0.0)
-    return np.asarray(np.clip(2.5 * np.rint(dose / 2.5), 0.0, 60.0))
+def planned_tacrolimus_stop(treatment: Treatment, follow_up_days: IntArray, eskd_day: IntArray) -> IntArray:
+    """Return the last day of tacrolimus before adverse events are known, 0 without tacrolimus, shape ``(n,)``."""
+    planned = np.floor(follow_up_days * treatment.tacrolimus_share).astype(np.int64)
+    return np.where(eskd_day == NO_DAY, planned, np.minimum(planned, eskd_day))
 
 
-def tacrolimus_trough(
-    visits: VisitRows,
+def settle_stops(
     treatment: Treatment,
-    follow_up_days: IntArray,
-    model: TreatmentModel,
-    random: np.random.Generator,
-) -> FloatArray:
-    """Return the trough at each visit after day 0 while tacrolimus is taken; NaN where not taken or not measured."""
-    size = len(visits.day)
-    spread = np.log1p((model.tacrolimus_trough_sd / model.tacrolimus_trough_mean) ** 2)
-    level = model.tacrolimus_trough_mean * np.exp(np.sqrt(spread) * random.standard_normal(size) - spread / 2)
-    taking = treatment.tacrolimus[visits.patient] & (
-        visits.day <= treatment.tacrolimus_stop(follow_up_days)[visits.patient]
-    )
-    measured = taking & (visits.day > 0) & (random.random(size) < model.trough_measured)
-    return np.where(measured, np.round(np.clip(level, 1.0, 20.0), 1), np.nan)
+    attendance: Attendance,
+    course: ObservedCourse,
+    eskd_day: IntArray,
+    nephrotoxic_day: IntArray,
+) -> Stops:
+    """Settle when drugs stop and why.
 
-
-def treatment_rows(
-    treatment: Treatment,
-    follow_up_days: IntArray,
-    nephrotoxic: IntArray,
-    model: TreatmentModel,
-    random: np.random.Generator,
-) -> TreatmentRows:
-    """Write one row per patient, drug and phase.
+    Nephrotoxicity stops tacrolimus that day; kidney failure stops tacrolimus, the background immunosuppressant and the
+    renin-angiotensin inhibitor. Other stops are for the response seen last: remission after complete response,
+    ineffective after none, an adverse event otherwise.
 
     Parameters
     ----------
-    treatment
-        Regimens.
-    follow_up_days
-        Last day under observation, shape ``(n,)``.
-    nephrotoxic
-        Positions of patients with nephrotoxicity: their tacrolimus, if stopped, was stopped for it.
+    treatment, attendance, course
+        Regimens and what happened.
+    eskd_day, nephrotoxic_day
+        Days or ``NO_DAY``, shape ``(n,)``.
+    """
+    end = attendance.follow_up_days
+    planned = planned_tacrolimus_stop(treatment, end, eskd_day)
+    toxic = (nephrotoxic_day != NO_DAY) & (nephrotoxic_day <= planned)
+    tacrolimus = np.where(toxic, nephrotoxic_day, planned)
+    failed = eskd_day != NO_DAY
+    background = np.floor(end * treatment.background_share).astype(np.int64)
+    background = np.where(failed, np.minimum(background, eskd_day), background)
+    raas = np.where(failed, eskd_day, end)
+
+    def reasons(stop: IntArray) -> TextArray:
+        seen = _state_before(stop, attendance, course)
+        return np.select(
+            [stop >= end, failed & (stop == eskd_day), seen == COMPLETE, seen <= NO_RESPONSE],
+            [
+                StopReason.ONGOING.value,
+                StopReason.KIDNEY_FAILURE.value,
+                StopReason.REMISSION.value,
+                StopReason.INEFFECTIVE.value,
+            ],
+            StopReason.ADVERSE_EVENT.value,
+        )
+
+    return Stops(
+        tacrolimus=tacrolimus,
+        tacrolimus_reason=np.where(toxic, StopReason.ADVERSE_EVENT.value, reasons(tacrolimus)),
+        background=background,
+        background_reason=reasons(background),
+        raas_inhibitor=raas,
+        raas_inhibitor_reason=reasons(raas),
+    )
+
+
+def _state_before(day: IntArray, attendance: Attendance, course: ObservedCourse) -> IntArray:
+    """Return the response state at the last visit attended up to ``day``; not assessed before the first."""
+    before = attendance.attended & (attendance.visit_day <= day[:, None])
+    last = before.sum(axis=1) - 1
+    state = np.take_along_axis(course.state, np.maximum(last, 0)[:, None], axis=1)[:, 0]
+    return np.where(last >= 0, state, NOT_ASSESSED)
+
+
+def prednisolone_dose(
+    visits: VisitRows, flare_day: IntArray, model: TreatmentModel, random: np.random.Generator
+) -> FloatArray:
+    """Return the dose at each visit: a taper towards the late dose, raised at and after a flare, in steps of 2.5 mg.
+
+    Parameters
+    ----------
+    visits
+        All visits.
+    flare_day
+        Days of flares or ``NO_DAY``, shape ``(n, v)``.
     model
         Doses.
     random
         Stream to draw from.
     """
-    size = len(follow_up_days)
-    zero = np.zeros(size, dtype=np.int64)
-    start = -random.integers(90, 271, size)
-    spells = [
-        *_induction_spells(treatment, start, zero - 1, model, random),
-        *_maintenance_spells(treatment, zero, follow_up_days, model, random),
-        Spell(
-            treatment.tacrolimus,
-            Drug.TACROLIMUS,
-            Phase.MAINTENANCE,
-            zero,
-            treatment.tacrolimus_stop(follow_up_days),
-            _steps(model.tacrolimus_dose + model.tacrolimus_dose_sd * random.standard_normal(size), 0.5, (1.0, 6.0)),
-            _tacrolimus_stop_reason(treatment, follow_up_days, nephrotoxic, random.random(size)),
-        ),
-    ]
-    return TreatmentRows(
-        patient=np.concatenate([np.flatnonzero(spell.who) for spell in spells]),
-        drug=np.concatenate([np.full(spell.who.sum(), spell.drug.value) for spell in spells]),
-        phase=np.concatenate([np.full(spell.who.sum(), spell.phase.value) for spell in spells]),
-        start_day=np.concatenate([spell.start_day[spell.who] for spell in spells]),
-        stop_day=np.concatenate([spell.stop_day[spell.who] for spell in spells]),
-        dose=np.concatenate([spell.dose[spell.who] for spell in spells]),
-        stop_reason=np.concatenate([spell.stop_reason[spell.who] for spell in spells]),
+    own = np.exp(model.prednisolone_log_sd * random.standard_normal(len(flare_day)))[visits.patient]
+    level = model.prednisolone_late + (model.prednisolone_baseline - model.prednisolone_late) * np.exp(
+        -visits.day / DAYS_PER_MONTH / model.prednisolone_taper_months
     )
+    own_flares = flare_day[visits.patient]
+    since = visits.day[:, None] - own_flares
+    recent = ((own_flares != NO_DAY) & (since > 0) & (since <= _AFTER_FLARE_DAYS)).any(axis=1)
+    extra = np.where(recent, model.after_flare_prednisolone, 0.0)
+    dose = level * own + np.where(visits.month == UNSCHEDULED, model.flare_prednisolone, extra)
+    return tablets(dose, 2.5, (0.0, 60.0))
 
 
-@dataclass(frozen=True, slots=True)
-class Spell:
-    """One drug in one phase for the patients ``who``; arrays of shape ``(n,)``, whoever takes it."""
+def tacrolimus_trough(
+    visits: VisitRows, treatment: Treatment, stops: Stops, model: TreatmentModel, random: np.random.Generator
+) -> FloatArray:
+    """Return the trough at each visit after day 0 while tacrolimus is taken; NaN where not taken or not measured.
 
-    who: BoolArray
-    drug: Drug
-    phase: Phase
-    start_day: IntArray
-    stop_day: IntArray
-    dose: FloatArray
-    stop_reason: TextArray
-
-
-def _induction_spells(
-    treatment: Treatment, start: IntArray, stop: IntArray, model: TreatmentModel, random: np.random.Generator
-) -> list[Spell]:
-    size = len(start)
-    done = np.full(size, StopReason.PHASE_COMPLETED.value)
-    glucocorticoid = _steps(
-        model.prednisolone_induction * np.exp(0.3 * random.standard_normal(size)), 2.5, (15.0, 60.0)
-    )
-    doses: list[tuple[BoolArray, Drug, FloatArray]] = [
-        (
-            treatment.induction == Induction.CYCLOPHOSPHAMIDE.value,
-            Drug.CYCLOPHOSPHAMIDE,
-            np.full(size, model.cyclophosphamide_dose),
-        ),
-        (
-            treatment.induction == Induction.MYCOPHENOLATE.value,
-            Drug.MYCOPHENOLATE,
-            np.full(size, model.mycophenolate_induction_dose),
-        ),
-        (np.ones(size, dtype=bool), Drug.PREDNISOLONE, glucocorticoid),
-    ]
-    return [Spell(who, drug, Phase.INDUCTION, start, stop, dose, done) for who, drug, dose in doses]
+    It rises with the dose, and a patient's levels resemble each other.
+    """
+    who = visits.patient
+    size = len(who)
+    variance = np.log1p((model.tacrolimus_trough_sd / model.tacrolimus_trough_mean) ** 2)
+    patient = random.standard_normal(len(treatment.tacrolimus))[who]
+    share = model.trough_patient_share
+    noise = np.sqrt(share) * patient + np.sqrt(1.0 - share) * random.standard_normal(size)
+    typical = model.tacrolimus_trough_mean * np.exp(np.sqrt(variance) * noise - variance / 2)
+    level = typical * (treatment.tacrolimus_dose[who] / model.tacrolimus_dose) ** model.trough_dose_power
+    taking = treatment.tacrolimus[who] & (visits.day <= stops.tacrolimus[who])
+    measured = taking & (visits.day > 0) & (random.random(size) < model.trough_measured)
+    return np.where(measured, np.round(np.clip(level, 1.0, 20.0), 1), np.nan)
 
 
-def _maintenance_spells(
-    treatment: Treatment, start: IntArray, stop: IntArray, model: TreatmentModel, random: np.random.Generator
-) -> list[Spell]:
-    size = len(start)
-    ongoing = np.full(size, StopReason.ONGOING.value)
-    z = random.standard_normal((4, size))
-    low, high = model.hydroxychloroquine_doses
-    doses: list[tuple[BoolArray, Drug, FloatArray]] = [
-        (
-            np.ones(size, dtype=bool),
-            Drug.PREDNISOLONE,
-            _steps(model.prednisolone_late * np.exp(0.4 * z[0]), 2.5, (2.5, 20.0)),
-        ),
-        (
-            treatment.background == Background.MYCOPHENOLATE.value,
-            Drug.MYCOPHENOLATE,
-            _steps(model.mycophenolate_dose + model.mycophenolate_dose_sd * z[1], 250.0, (500.0, 3000.0)),
-        ),
-        (
-            treatment.background == Background.AZATHIOPRINE.value,
-            Drug.AZATHIOPRINE,
-            _steps(model.azathioprine_dose + model.azathioprine_dose_sd * z[1], 25.0, (25.0, 150.0)),
-        ),
-        (
-            treatment.background == Background.MIZORIBINE.value,
-            Drug.MIZORIBINE,
-            np.full(size, model.mizoribine_dose),
-        ),
-        (treatment.hydroxychloroquine, Drug.HYDROXYCHLOROQUINE, np.where(z[2] < 0, low, high)),
-        (treatment.raas_inhibitor, Drug.RAAS_INHIBITOR, np.where(z[3] < 0, *model.raas_inhibitor_doses)),
-    ]
-    return [Spell(who, drug, Phase.MAINTENANCE, start, stop, dose, ongoing) for who, drug, dose in doses]
-
-
-def _tacrolimus_stop_reason(
-    treatment: Treatment, follow_up_days: IntArray, nephrotoxic: IntArray, coin: FloatArray
-) -> TextArray:
-    everybody = np.arange(len(follow_up_days))
-    return np.select(
-        [
-            treatment.tacrolimus_stop(follow_up_days) >= follow_up_days,
-            np.isin(everybody, nephrotoxic) | (coin < 0.4),
-            coin < 0.75,
-        ],
-        [StopReason.ONGOING.value, StopReason.ADVERSE_EVENT.value, StopReason.INEFFECTIVE.value],
-        StopReason.REMISSION.value,
-    )
-
-
-def _steps(dose: FloatArray, step: float, limits: tuple[float, float]) -> FloatArray:
+def tablets(dose: FloatArray, step: float, limits: tuple[float, float]) -> FloatArray:
     """Round to the tablet size within ``limits``."""
     return np.asarray(np.clip(step * np.rint(dose / step), *limits))

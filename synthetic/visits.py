@@ -18,7 +18,7 @@ from cohort.response import BoolArray, IntArray, hundredths
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
 from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, PARTIAL
-from synthetic.labs import Secondary, activity_of, draw_secondary, with_sediment
+from synthetic.labs import LabPatient, Secondary, draw_secondary, with_sediment
 from synthetic.model import PatientModel
 from synthetic.observed import ObservedCourse
 
@@ -26,10 +26,8 @@ FloatArray = npt.NDArray[np.float64]
 
 UNSCHEDULED = -1
 """Stands for "no scheduled month" in ``VisitRows.month``."""
-_LOWEST_UPCR = 5
-_HIGHEST_UPCR = 2000
 _LOWEST_CREATININE = 35
-_FAILURE_EGFR = 15.0
+"""In hundredths of mg/dL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,10 @@ class VisitWriter:
         self._response = response
         self._flare = flare
         self._random = random
+        self._kidney = model.kidney
+        self._shift = np.asarray(model.baseline.class_activity)[baseline.lupus_class]
+        self._creatinine = baseline.creatinine.astype(np.float64)
+        self._home = baseline.creatinine.astype(np.float64)
         self._lowest = np.zeros((3, baseline.size), dtype=np.int64)
         self._in_response = np.zeros(baseline.size, dtype=bool)
         self._rows: list[VisitRows] = []
@@ -92,26 +94,29 @@ class VisitWriter:
 
     def write_flares(self, patient: IntArray, day: IntArray, sustained: BoolArray) -> None:
         """Write an unscheduled visit that shows a flare for each of the patients, all of them in response."""
-        course, size = self._model.course, len(patient)
+        kidney, size = self._kidney, len(patient)
         reference = Reference(*self._lowest[:, patient])
-        limit = upcr_flare_limit(reference.upcr, self._flare)
         coin = self._random.random((2, size))
-        z = self._random.standard_normal((3, size))
-        mild = (coin[0] < course.mild_flare) & ~sustained & (reference.rbc < self._flare.rbc_quiet)
-        upcr = np.ceil(limit * np.exp(0.45 * np.abs(z[0]))).astype(np.int64)
-        quiet_upcr = np.minimum(np.rint(reference.upcr * np.exp(0.25 * np.abs(z[0]))).astype(np.int64), limit - 1)
-        upcr = np.minimum(np.where(mild, quiet_upcr, upcr), np.maximum(_HIGHEST_UPCR, limit))
+        z = np.abs(self._random.standard_normal((2, size)))
+        quiet_sediment = reference.rbc < self._flare.rbc_quiet
+        mild = (coin[0] < self._model.course.mild_flare) & ~sustained & quiet_sediment
+        limit = upcr_flare_limit(reference.upcr, self._flare)
+        highest = np.maximum(hundredths(kidney.upcr_highest), limit)
+        above = np.minimum(np.ceil(limit * np.exp(kidney.flare_upcr_log_sd * z[0])), highest)
+        below = np.minimum(np.rint(reference.upcr * np.exp(kidney.mild_upcr_log_sd * z[0])), limit - 1)
+        upcr = np.where(mild, below, above).astype(np.int64)
         rise = creatinine_flare_rise(reference.creatinine, self._flare)
-        steady = np.clip(np.rint(4 * z[1]).astype(np.int64), -reference.creatinine // 10, rise - 1)
-        raised = rise + np.floor(35 * np.abs(z[1])).astype(np.int64)
-        renal = ~mild & (coin[1] < course.creatinine_flare)
-        creatinine = reference.creatinine + np.where(renal, raised, steady)
-        creatinine = np.minimum(creatinine, self._creatinine_of(_FAILURE_EGFR + 1.0, patient, day))
-        labs = self._draw_labs(patient, upcr, lift=1.0)
+        raised = reference.creatinine + rise + np.floor(100 * kidney.flare_creatinine_sd * z[1]).astype(np.int64)
+        steady = np.minimum(np.rint(self._creatinine[patient]).astype(np.int64), reference.creatinine + rise - 1)
+        renal = ~mild & (coin[1] < self._model.course.creatinine_flare)
+        most = self._creatinine_of(kidney.failure_egfr + 1.0, patient, day)
+        creatinine = np.minimum(np.where(renal, raised, steady), most)
+        labs = self._draw_labs(patient, upcr, lift=kidney.flare_activity)
         sediment = np.maximum(labs.urine_rbc, self._flare.rbc_active + 1)
         labs = with_sediment(labs, np.where(mild, sediment, labs.urine_rbc), mild | labs.urine_casts)
         grade = flare_grade(upcr, creatinine, labs.urine_rbc, labs.urine_casts, reference, self._flare)
         self._in_response[patient] = False
+        self._creatinine[patient] = creatinine
         self._rows.append(VisitRows(patient, np.full(size, UNSCHEDULED), day, upcr, creatinine, labs))
         self._flares.append(FlareRows(patient, day, grade))
 
@@ -125,25 +130,19 @@ class VisitWriter:
         eskd_day: IntArray,
     ) -> None:
         """Write a scheduled visit that shows ``state`` for each of the patients."""
-        baseline = self._baseline.upcr[patient]
-        half = baseline * (100 - round(self._response.partial_reduction * 100)) // 100
-        nephrotic = hundredths(self._response.partial_upcr_below)
-        complete_limit = hundredths(self._response.complete_upcr_below)
         reference = Reference(*self._lowest[:, patient])
         continuing = self._in_response[patient]
-        quiet = np.where(continuing, upcr_flare_limit(reference.upcr, self._flare) - 1, _HIGHEST_UPCR)
-        lowest = np.select(
-            [state == COMPLETE, state == PARTIAL], [_LOWEST_UPCR, complete_limit], np.minimum(half + 1, nephrotic)
-        )
-        highest = np.select(
-            [state == COMPLETE, state == PARTIAL],
-            [np.minimum(quiet, complete_limit - 1), np.minimum(np.minimum(half, nephrotic - 1), quiet)],
-            np.minimum(np.maximum(lowest * 3 // 2, baseline * 5 // 4), _HIGHEST_UPCR),
-        )
+        lowest, highest = self._upcr_band(patient, state, reference, continuing)
         upcr = np.rint(lowest * (highest / lowest) ** band_position).astype(np.int64)
         creatinine = self._draw_creatinine(patient, day, state, eskd_day)
-        steady = reference.creatinine + creatinine_flare_rise(reference.creatinine, self._flare) - 1
-        creatinine = np.where(continuing, np.minimum(creatinine, steady), creatinine)
+        # While a response lasts, creatinine stays below the rise that would be a flare.
+        most = reference.creatinine + creatinine_flare_rise(reference.creatinine, self._flare) - 1
+        beyond = continuing & (creatinine > most)
+        creatinine = np.where(beyond, self._below(most), creatinine)
+        self._creatinine[patient] = creatinine
+        self._home[patient] = np.where(
+            state > NO_RESPONSE, np.minimum(self._home[patient], creatinine), self._home[patient]
+        )
         labs = self._draw_labs(patient, upcr, lift=0.0)
         # A sediment that turns active while the response lasts would be a flare of its own.
         turned = continuing & (reference.rbc < self._flare.rbc_quiet) & (labs.urine_rbc > self._flare.rbc_active)
@@ -154,9 +153,11 @@ class VisitWriter:
     def write_kidney_failure(self, patient: IntArray, day: IntArray) -> None:
         """Write an unscheduled visit with eGFR below 15, none of the patients being in response."""
         half = self._baseline.upcr[patient] // 2
-        upcr = np.maximum(half, 350) + self._random.integers(20, 250, len(patient))
+        least = np.maximum(half + 1, hundredths(self._kidney.failure_upcr))
+        z = np.abs(self._random.standard_normal(len(patient)))
+        upcr = np.ceil(least * np.exp(self._kidney.flare_upcr_log_sd * z)).astype(np.int64)
         creatinine = self._dialysis_creatinine(patient, day)
-        labs = self._draw_labs(patient, upcr, lift=0.3)
+        labs = self._draw_labs(patient, upcr, lift=self._kidney.failure_activity)
         self._rows.append(VisitRows(patient, np.full(len(patient), UNSCHEDULED), day, upcr, creatinine, labs))
 
     def rows(self) -> VisitRows:
@@ -186,35 +187,69 @@ class VisitWriter:
         self._lowest[:, patient] = np.where(starting, values, np.minimum(self._lowest[:, patient], values))
         self._in_response[patient] |= starting
 
+    def _upcr_band(
+        self, patient: IntArray, state: IntArray, reference: Reference, continuing: BoolArray
+    ) -> tuple[IntArray, IntArray]:
+        """Lowest and highest UPCR, in hundredths, that show ``state`` and no flare."""
+        baseline = self._baseline.upcr[patient]
+        half = baseline * (100 - round(self._response.partial_reduction * 100)) // 100
+        nephrotic = hundredths(self._response.partial_upcr_below)
+        complete_limit = hundredths(self._response.complete_upcr_below)
+        top = hundredths(self._kidney.upcr_highest)
+        quiet = np.where(continuing, upcr_flare_limit(reference.upcr, self._flare) - 1, top)
+        chosen = [state == COMPLETE, state == PARTIAL]
+        lowest = np.select(
+            chosen, [hundredths(self._kidney.upcr_lowest), complete_limit], np.minimum(half + 1, nephrotic)
+        )
+        worst = np.maximum(lowest * self._kidney.no_response_spread, baseline * self._kidney.no_response_worst)
+        highest = np.select(
+            chosen,
+            [np.minimum(quiet, complete_limit - 1), np.minimum(np.minimum(half, nephrotic - 1), quiet)],
+            np.minimum(worst, top).astype(np.int64),
+        )
+        return lowest, highest
+
     def _draw_labs(self, patient: IntArray, upcr: IntArray, lift: float) -> Secondary:
-        model, severity = self._model.laboratory, self._baseline.latent_severity[patient]
-        activity = activity_of(upcr, severity, self._random.standard_normal(len(patient)), model) + lift
-        return draw_secondary(upcr, activity, model, self._random)
+        own = LabPatient(
+            self._baseline.latent_severity[patient],
+            self._baseline.female[patient],
+            self._shift[patient] + lift,
+            self._baseline.laboratory_level[:, patient],
+        )
+        return draw_secondary(upcr, own, self._model.laboratory, self._random)
 
     def _draw_creatinine(self, patient: IntArray, day: IntArray, state: IntArray, eskd_day: IntArray) -> IntArray:
-        start = self._baseline.creatinine[patient].astype(np.float64)
+        """Draw around the visit before and the patient's own level, kept within what the state allows."""
+        kidney = self._kidney
+        home = np.log(self._home[patient])
+        centre = kidney.creatinine_memory * np.log(self._creatinine[patient]) + (1 - kidney.creatinine_memory) * home
         severity = np.maximum(self._baseline.latent_severity[patient], 0.0)
-        z = self._random.standard_normal(len(patient))
-        drift = np.select([state == COMPLETE, state == PARTIAL], [-0.06, -0.02], 0.04 * day / 365.25 + 0.08 * severity)
+        worsening = kidney.creatinine_no_response + kidney.creatinine_severity * severity
+        centre += np.where(state > NO_RESPONSE, kidney.creatinine_response, worsening)
         # On the way to kidney failure creatinine climbs ever faster towards that of an eGFR of 15.
         failing = (eskd_day != NO_DAY) & (state == NO_RESPONSE)
         nearness = np.where(failing, np.minimum(day / np.maximum(eskd_day, 1), 1.0) ** 2, 0.0)
-        drift = np.maximum(drift, nearness * np.log(self._creatinine_of(_FAILURE_EGFR, patient, day) / start))
-        drawn = np.rint(start * np.exp(drift + np.where(state == NO_RESPONSE, 0.10, 0.07) * z)).astype(np.int64)
-        # Just below a limit rather than exactly on it, as a laboratory would scatter.
-        room = np.floor(6 * self._random.random(len(patient))).astype(np.int64)
+        at_failure = np.log(self._creatinine_of(kidney.failure_egfr, patient, day))
+        centre = np.where(failing, np.maximum(centre, home + nearness * (at_failure - home)), centre)
+        noise = self._random.standard_normal(len(patient))
+        drawn = np.rint(np.exp(centre + kidney.creatinine_log_sd * noise)).astype(np.int64)
         limit = np.select(
             [state == COMPLETE, state == PARTIAL],
             [
                 self._complete_creatinine[patient],
                 self._creatinine_of(self._response.near_normal_egfr, patient, day),
             ],
-            self._creatinine_of(_FAILURE_EGFR + 1.0, patient, day),
+            self._creatinine_of(kidney.failure_egfr + 1.0, patient, day),
         )
-        drawn = np.where(drawn > limit, limit - room, drawn)
+        drawn = np.where(drawn > limit, self._below(limit), drawn)
         on_dialysis = failing & (day > eskd_day)
         drawn = np.where(on_dialysis, self._dialysis_creatinine(patient, day), drawn)
         return np.maximum(drawn, _LOWEST_CREATININE)
+
+    def _below(self, limit: IntArray) -> IntArray:
+        """Draw values scattered below ``limit``, as a laboratory would report them, rather than on it."""
+        z = np.abs(self._random.standard_normal(len(limit)))
+        return np.floor(limit * np.exp(-self._kidney.below_limit_log_sd * z)).astype(np.int64)
 
     def _creatinine_of(self, egfr: float, patient: IntArray, day: IntArray) -> IntArray:
         """Highest printed creatinine, in hundredths, that still gives at least ``egfr``."""
@@ -224,7 +259,7 @@ class VisitWriter:
 
     def _dialysis_creatinine(self, patient: IntArray, day: IntArray) -> IntArray:
         age = self._baseline.age_years[patient] + day / 365.25
-        egfr = self._random.uniform(5.0, 13.5, len(patient))
+        egfr = self._random.uniform(*self._kidney.dialysis_egfr, len(patient))
         exact = creatinine_for_egfr(egfr, age, self._baseline.female[patient])
         return np.ceil(exact * 100.0).astype(np.int64)
 
