@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from cohort.codes import Event
@@ -37,8 +38,8 @@ class AnalysisData:
         One row per patient and visit assessed: ``patient_id, visit_month, response`` and the columns of ``baseline``.
     event_free
         The columns of ``baseline`` and ``years`` to the first of renal flare, ESKD and death or to censoring,
-        ``event`` (0, 1) and ``cause`` (0 censored, 1 renal flare, 2 ESKD or death); ``poor_outcome_day`` to the first
-        of ESKD and death or to censoring, and ``poor_outcome`` (0, 1).
+        ``event`` (0, 1) and ``cause`` (0 censored, 1 renal flare, 2 ESKD or death); ``poor_outcome_years`` to the
+        first of ESKD and death or to censoring, and ``poor_outcome`` (0, 1). Both are cut at :data:`HORIZON_YEARS`.
     flares
         Renal flares derived from the laboratory values: ``patient_id, day, definition, kind``.
     treated, reference
@@ -118,13 +119,23 @@ def _event_free(baseline: pd.DataFrame, flares: pd.DataFrame, events: pd.DataFra
     candidates = pd.concat([flares[["patient_id", "day"]].assign(cause=1), failures.assign(cause=2)])
     first = candidates.sort_values(["day", "cause"], kind="stable").drop_duplicates("patient_id")
     frame = baseline.merge(first, on="patient_id", how="left", validate="one_to_one")
+    years, happened = _cut(frame["day"], frame["follow_up_days"])
     poor_day = frame["patient_id"].map(failures.groupby("patient_id")["day"].min())
-    years = frame["day"].fillna(frame["follow_up_days"]).to_numpy(dtype=np.float64) / DAYS_PER_YEAR
-    happened = frame["day"].notna().to_numpy() & (years <= HORIZON_YEARS)
+    poor_years, poor = _cut(poor_day, frame["follow_up_days"])
     return frame.drop(columns="day").assign(
-        years=np.minimum(years, HORIZON_YEARS),
+        years=years,
         event=happened.astype(np.int64),
         cause=np.where(happened, frame["cause"].fillna(0), 0).astype(np.int64),
-        poor_outcome_day=poor_day.fillna(frame["follow_up_days"]).astype(np.float64),
-        poor_outcome=poor_day.notna().astype(np.int64),
+        poor_outcome_years=poor_years,
+        poor_outcome=poor.astype(np.int64),
     )
+
+
+def _cut(
+    day: pd.Series[float], follow_up_days: pd.Series[int]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Years to the event or to the end of follow-up, cut at the horizon, and whether the event came by then."""
+    seen = day.notna().to_numpy()
+    years = np.where(seen, day.to_numpy(), follow_up_days.to_numpy()).astype(np.float64) / DAYS_PER_YEAR
+    happened = seen & (years <= HORIZON_YEARS)
+    return np.minimum(years, HORIZON_YEARS), happened

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
+from analyses.columns import BoolArray, FloatArray, as_text, require_columns, require_complete
 from analyses.kernels.proportions import pearson_chi_square
 from analyses.propensity.balance import SMD_METHOD, sample_variance, standardised_difference
-from analyses.response.columns import BoolArray, FloatArray, as_text, require_columns, require_complete
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 

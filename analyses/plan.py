@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,6 +11,9 @@ from analyses.datasets import HORIZON_YEARS, AnalysisData
 from analyses.flow import patient_flow, response_states
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, concat_results, result_table
+
+if TYPE_CHECKING:
+    from analyses.propensity import PropensityFit
 
 OUTCOMES = ("CR", "PR", "CR or PR")
 """Response outcomes analysed at every visit."""
@@ -124,10 +128,9 @@ def survival(data: AnalysisData) -> Tables:
 
 def propensity(data: AnalysisData) -> Tables:
     """Propensity score, balance before and after weighting, weighted response difference and weighted Cox model."""
-    from analyses.propensity import PropensityFit, fit_propensity
+    from analyses.propensity import fit_propensity
 
     frame = _with_treated(data)
-    fit: PropensityFit
     try:
         fit = fit_propensity(frame, PROPENSITY, treatment_col="arm", treated=data.treated)
     except AnalysisError as error:
@@ -148,11 +151,10 @@ def propensity(data: AnalysisData) -> Tables:
     }
 
 
-def _weighted_response(data: AnalysisData, fit: object) -> ResultTable:
+def _weighted_response(data: AnalysisData, fit: PropensityFit) -> ResultTable:
+    """Weigh the patients assessed at each visit by their baseline score: nothing corrects for who is not assessed."""
     from analyses.comparison import weighted_rates
-    from analyses.propensity import PropensityFit
 
-    assert isinstance(fit, PropensityFit)
     rows = data.baseline.reset_index(drop=True).reset_index(names="row").set_index("patient_id")["row"]
     weights = fit.estimated_weights().for_rows(data.responses["patient_id"].map(rows).to_numpy())
     by_outcome = {

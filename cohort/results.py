@@ -76,7 +76,7 @@ class ResultTable:
         Raises
         ------
         AnalysisError
-            If the file cannot be read or is not a result table.
+            If the file cannot be read, is not a result table or carries damaged metadata.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -99,8 +99,19 @@ class ResultTable:
                 ),
                 remedy="name a table that lncohort wrote into a folder of results",
             )
-        metadata = json.loads((table.schema.metadata or {}).get(b"lncohort", b"{}"))
+        metadata = _parsed((table.schema.metadata or {}).get(b"lncohort", b"{}"), path)
         return cls(_typed(table.replace_schema_metadata(None).to_pandas()), metadata)
+
+
+def _parsed(notes: bytes, path: Path) -> dict[str, object]:
+    where, remedy = f"{path}, metadata lncohort", "make the results again"
+    try:
+        metadata = json.loads(notes)
+    except (ValueError, RecursionError) as error:
+        raise AnalysisError("the metadata is damaged", where=where, got=str(error), remedy=remedy) from error
+    if not isinstance(metadata, dict):
+        raise AnalysisError("the metadata is no JSON object", where=where, got=repr(metadata), remedy=remedy)
+    return metadata
 
 
 def _arrow_schema() -> object:

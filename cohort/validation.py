@@ -45,6 +45,7 @@ def validate_cohort(cohort: Cohort, *, arms: Sequence[str], response: ResponseDe
     """
     findings = _schema_and_links(cohort, arms)
     if not findings:
+        findings += _history_findings(cohort)
         findings += _time_findings(cohort)
         findings += _laboratory_findings(cohort)
         findings += _treatment_findings(cohort)
@@ -166,6 +167,13 @@ def _link_findings(cohort: Cohort) -> list[tuple[object, ...]]:
     )
     late = baseline["day"] != 0
     return findings + _where(baseline, late, "visits", "day", "the visit of month 0 is on day 0", "shift the days")
+
+
+def _history_findings(cohort: Cohort) -> list[tuple[object, ...]]:
+    patients = cohort.patients
+    before_birth = patients["sle_duration_years"] > patients["age_years"]
+    rule, remedy = "not longer than age_years", "correct the duration or the age"
+    return _where(patients, before_birth, "patients", "sle_duration_years", rule, remedy)
 
 
 def _time_findings(cohort: Cohort) -> list[tuple[object, ...]]:

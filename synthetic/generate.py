@@ -15,7 +15,7 @@ from cohort.store import Cohort
 from synthetic.calibration_file import calibration_for
 from synthetic.findings import conditioned_measures, conditions_on
 from synthetic.model import PatientModel
-from synthetic.reconstruct import Reconstruction, reconstruct
+from synthetic.reconstruct import DEFAULT, Reconstruction, reconstruct
 from synthetic.story import arm_sizes, draw_exact_story, study_counts
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
 
@@ -102,6 +102,8 @@ def generate_exact(
         },
     )
     months = np.asarray(study.visit_months, dtype=np.int64)
-    counts = study_counts(study, reconstruction)
+    # An alternative reading may need more flares than the model has; truth keeps the default reading's thresholds.
+    default = reconstruction if reconstruction.name == DEFAULT else reconstruct(study)
+    counts = study_counts(study, default)
     calibration = calibration_for(study.name, arm_sizes(study), months, counts, model)
     return GeneratedCohort(cohort, truth_frames(story, months, calibration, model))

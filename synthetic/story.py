@@ -185,11 +185,12 @@ def arm_codes(study: Study) -> npt.NDArray[np.str_]:
 
 
 def study_counts(study: Study, reconstruction: Reconstruction) -> Counts:
-    def laid_out(column: str) -> IntArray:
-        wide = reconstruction.counts.pivot(index="arm", columns="month", values=column)
-        return wide.loc[list(arm_codes(study)), list(study.visit_months)].to_numpy(dtype=np.int64)
-
-    return Counts(laid_out("assessed"), laid_out("complete"), laid_out("partial"))
+    """Return the reconstructed counts as arrays, the arm on tacrolimus first, one column per scheduled visit."""
+    table = reconstruction.counts
+    cell = {key: row for row, key in enumerate(zip(table["arm"], table["month"], strict=True))}
+    rows = np.array([[cell[arm, month] for month in study.visit_months] for arm in arm_codes(study).tolist()])
+    columns = (table[name].to_numpy(dtype=np.int64)[rows] for name in ("assessed", "complete", "partial"))
+    return Counts(*columns)
 
 
 def monotherapy(study: Study) -> int:

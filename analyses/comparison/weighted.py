@@ -10,10 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtr
 
-from analyses.kernels.proportions import logit_interval, normal_quantile
-from analyses.propensity.balance import check_weights
-from analyses.propensity.weights import EstimatedWeights
-from analyses.response.columns import (
+from analyses.columns import (
     BoolArray,
     FloatArray,
     as_binary,
@@ -23,6 +20,9 @@ from analyses.response.columns import (
     treated_rows,
     visit_months,
 )
+from analyses.kernels.proportions import logit_interval, normal_quantile
+from analyses.propensity.balance import check_weights
+from analyses.propensity.weights import EstimatedWeights
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 

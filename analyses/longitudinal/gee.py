@@ -10,10 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from analyses.design_matrix import Design, build_design
-from analyses.kernels.logistic import collinear_columns, separated_columns
-from analyses.kernels.proportions import normal_quantile
-from analyses.response.columns import (
+from analyses.columns import (
     FloatArray,
     as_binary,
     as_text,
@@ -21,6 +18,9 @@ from analyses.response.columns import (
     require_complete,
     require_probability,
 )
+from analyses.design_matrix import Design, build_design
+from analyses.kernels.logistic import collinear_columns, separated_columns
+from analyses.kernels.proportions import normal_quantile
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, result_table
 

@@ -1,4 +1,4 @@
-"""Response probabilities by group and visit, standardised to the covariates of all patients."""
+"""Response probabilities by group and visit, standardised to the covariates of the patients ever assessed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, ndtr
 
-from analyses.design_matrix import build_design
-from analyses.kernels.logistic import collinear_columns, fit_logistic, separated_columns
-from analyses.kernels.proportions import logit_interval, normal_quantile
-from analyses.response.columns import (
+from analyses.columns import (
     FloatArray,
     TextArray,
     as_text,
@@ -22,6 +19,9 @@ from analyses.response.columns import (
     require_probability,
     visit_months,
 )
+from analyses.design_matrix import build_design
+from analyses.kernels.logistic import collinear_columns, fit_logistic, separated_columns
+from analyses.kernels.proportions import logit_interval, normal_quantile
 from analyses.response.rates import Outcome, response_events
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
@@ -62,13 +62,14 @@ def marginal_response(
 
     A logistic model with one parameter per group and visit, plus the adjustment covariates, is fitted with
     independence working correlation. Each group's probability at a visit is the model's prediction averaged over the
-    covariates of all patients, as if every patient had belonged to that group. Without ``adjust`` it is the observed
-    proportion. Patients not assessed at a visit are taken to be like those assessed with the same covariates.
+    covariates of the patients with at least one assessed visit, each counted once, as if every one of them had belonged
+    to that group. Without ``adjust`` it is the observed proportion. Of these patients, those not assessed at a visit
+    are taken to be like those assessed with the same covariates; a patient never assessed has no row and no part in it.
 
     Parameters
     ----------
     data
-        One row per patient and visit; covariates of ``adjust`` repeat the patient's baseline value on each row.
+        One row per patient and visit assessed; covariates of ``adjust`` repeat the baseline value on each row.
     reference
         Group the others are compared with.
     subject_col, response_col, group_col, time_col
@@ -145,7 +146,7 @@ def marginal_response(
         conf_level=conf_level,
         method="GEE logistic, independence, group by visit"
         + (f", adjusted for {adjust}" if adjust else "")
-        + "; standardised to all patients; sandwich variance",
+        + "; standardised to patients with at least one assessed visit; sandwich variance",
     )
 
 

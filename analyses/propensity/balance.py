@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analyses.response.columns import BoolArray, FloatArray, as_text, require_complete
+from analyses.columns import BoolArray, FloatArray, as_text, require_complete
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 

@@ -10,12 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from analyses.design_matrix import build_design
-from analyses.kernels.logistic import LogisticFit, collinear_columns, fit_logistic, separated_columns
-from analyses.kernels.proportions import normal_quantile
-from analyses.propensity.balance import balance_table, check_weights
-from analyses.propensity.weights import Estimand, EstimatedWeights, balancing_weights, effective_size
-from analyses.response.columns import (
+from analyses.columns import (
     BoolArray,
     FloatArray,
     as_text,
@@ -23,6 +18,11 @@ from analyses.response.columns import (
     require_probability,
     treated_rows,
 )
+from analyses.design_matrix import build_design
+from analyses.kernels.logistic import LogisticFit, collinear_columns, fit_logistic, separated_columns
+from analyses.kernels.proportions import normal_quantile
+from analyses.propensity.balance import balance_table, check_weights
+from analyses.propensity.weights import Estimand, EstimatedWeights, balancing_weights, effective_size
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, result_table
 

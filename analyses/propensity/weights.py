@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from analyses.response.columns import BoolArray, FloatArray
+from analyses.columns import BoolArray, FloatArray
 from cohort.errors import UsageError
 
 Estimand = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]

@@ -14,19 +14,19 @@ from analyses.report.content import Group, Row, Section, Table
 from analyses.report.inputs import Results
 from analyses.reproduction import Verdict
 from cohort.errors import AnalysisError
-from cohort.record import RESPONSE_MEASURES
+from cohort.record import RESPONSE_MEASURES, TargetKind
 
 VERDICTS: dict[str, tuple[str, str]] = {
     Verdict.REPRODUCED.value: ("✓", "the cohort gives the published number to its last printed decimal"),
-    Verdict.CONSISTENT.value: ("≈", "a finding in words, or a p-value given as a limit, and the cohort agrees with it"),
+    Verdict.CONSISTENT.value: ("≈", "a finding in words, and the cohort agrees with it"),
     Verdict.NOT_ATTAINABLE.value: (
         "≠",
         "a published p-value that none of the listed unadjusted tests gives for any admissible number of patients; "
         "another method, such as an adjusted model, may have been used",
     ),
-    Verdict.SUPERSEDED.value: ("»", "an earlier abstract's number that a later text replaced"),
+    Verdict.SUPERSEDED.value: ("»", "an earlier abstract's number or finding that a later text replaced or repeated"),
     Verdict.NOT_REPRODUCED.value: ("✗", "the cohort gives something else"),
-    Verdict.NOT_CHECKABLE.value: ("–", "nothing was published that could be computed"),
+    Verdict.NOT_CHECKABLE.value: ("–", "too little was published to compare with"),
 }
 """Sign and explanation of each verdict, in the order of the summary."""
 
@@ -108,9 +108,9 @@ def verdict_summary(ledger: pd.DataFrame) -> str:
 
 def _table(ledger: pd.DataFrame, labels: Mapping[str, str]) -> Table:
     sources = {source: number for number, source in enumerate(dict.fromkeys(ledger["source"].dropna()), start=1)}
-    words = _Words(labels, sources, _compared_measures(ledger), frozenset(ledger["target_id"].dropna()))
+    words = _Words(labels, sources, frozenset(ledger["target_id"].dropna()))
     superseded = ledger["verdict"] == Verdict.SUPERSEDED.value
-    rate = ledger["measure"].isin(_RATES) & ledger["assessed"].notna() & ~superseded
+    rate = (ledger["kind"] == TargetKind.NUMBER.value) & ledger["measure"].isin(_RATES) & ~superseded
     p_value = (ledger["measure"] == "p_value") & ~superseded
     groups = (
         ("Response rates, %", rate),
@@ -131,11 +131,10 @@ def _table(ledger: pd.DataFrame, labels: Mapping[str, str]) -> Table:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What a row needs beyond itself: labels of arms, numbers of sources, and what each p-value compares."""
+    """What a row needs beyond itself: labels of arms, numbers of sources, and identifiers left as they are."""
 
     labels: Mapping[str, str]
     sources: Mapping[str, int]
-    compared: Mapping[str, str]
     identifiers: frozenset[str]
 
     def plain(self, text: str) -> str:
@@ -160,7 +159,7 @@ def _group(heading: str, rows: pd.DataFrame, words: _Words) -> Group:
 
 def _row(row: pd.Series, words: _Words, reason: str) -> Row:
     measure = str(row["measure"])
-    name = words.compared[row["target_id"]] if measure == "p_value" else _measure(measure)
+    name = _p_value_of(_text(row["compares"])) if measure == "p_value" else _measure(measure)
     cited = f" [{words.sources[row['source']]}]" if row["source"] in words.sources else ""
     arm = words.labels.get(_text(row["arm"]), _text(row["arm"])) or "Both arms"
     whole = f"\n{row['responders']:.0f} of {row['assessed']:.0f}" if pd.notna(row["assessed"]) else ""
@@ -178,17 +177,9 @@ def _row(row: pd.Series, words: _Words, reason: str) -> Row:
     )
 
 
-def _compared_measures(ledger: pd.DataFrame) -> dict[str, str]:
-    """Name what each p-value compares: the measure of the other targets that share the stem of its identifier."""
-    others = ledger[ledger["measure"] != "p_value"]
-    names: dict[str, str] = {}
-    for identifier in ledger.loc[ledger["measure"] == "p_value", "target_id"]:
-        stem = re.sub(r"_p(_\d+)?$", "", identifier)
-        siblings = others["target_id"].str.fullmatch(rf"{re.escape(stem)}(_.*)?").fillna(False).to_numpy(dtype=bool)
-        measures = list(dict.fromkeys(others.loc[siblings, "measure"]))
-        compared = _measure(measures[0]) if measures else ""
-        names[identifier] = f"p-value: {compared[:1].lower()}{compared[1:]}" if compared else "p-value"
-    return names
+def _p_value_of(compares: str) -> str:
+    compared = _measure(compares) if compares else ""
+    return f"p-value: {compared[:1].lower()}{compared[1:]}" if compared else "p-value"
 
 
 def _measure(code: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analyses.datasets import DAYS_PER_YEAR, AnalysisData
+from analyses.datasets import AnalysisData
 from cohort.codes import Event
 from cohort.p_values import ComparisonTest, two_by_two
 from cohort.store import Cohort
@@ -78,8 +78,7 @@ def event_free_logrank(data: AnalysisData) -> Comparison:
 
 def poor_outcome_logrank(data: AnalysisData) -> Comparison:
     """Compare survival free of ESKD and death by log-rank test, a flare not counting as an event."""
-    frame = data.event_free
-    return _logrank(data, frame["poor_outcome_day"] / DAYS_PER_YEAR, frame["poor_outcome"])
+    return _logrank(data, data.event_free["poor_outcome_years"], data.event_free["poor_outcome"])
 
 
 def _logrank(data: AnalysisData, years: pd.Series[float], event: pd.Series[int]) -> Comparison:

@@ -17,8 +17,10 @@ from analyses.reproduction.comparisons import (
     has_event,
     poor_outcome_logrank,
 )
+from analyses.reproduction.drugs import OTHER_IMMUNOSUPPRESSANTS, maintenance_immunosuppressants
 from analyses.reproduction.entry import Entry, Verdict
-from cohort.codes import Background, Event
+from analyses.reproduction.origin import origin
+from cohort.codes import Drug, Event
 from cohort.record import Claim, Measure, Target
 from cohort.store import Cohort
 
@@ -29,8 +31,12 @@ _LABS_AT_END = {
     "anti_dsdna_iu_ml": "anti-dsDNA",
     "c3_mg_dl": "C3",
     "c4_mg_dl": "C4",
-    "sledai_2k": "SLEDAI-2K",
+    "renal_sledai": "renal SLEDAI",
 }
+_SEDIMENT_RBC, _PROTEINURIA_G_G = 5, 0.5
+"""Limits above which SLEDAI-2K scores haematuria and proteinuria; g per day is read as g/g."""
+_ASSUMED_SHARES = "shares of the other drugs are assumed"
+_NOBODY = Entry(Verdict.NOT_CHECKABLE, "nobody of an arm is seen at this visit")
 _BALANCED = (
     "age_years", "sex", "ethnicity", "site", "sle_duration_years", "activity_index", "chronicity_index",
     "hypertension", "diabetes", "upcr_g_g", "serum_creatinine_mg_dl", "egfr_ml_min_1_73m2", "albumin_g_dl", "c3_mg_dl",
@@ -50,15 +56,6 @@ def judge_finding(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
     return judge(target, data, cohort)
 
 
-def _origin(target: Target, cohort: Cohort) -> str:
-    if cohort.mode is None:
-        return "computed from the data"
-    conditioned = cohort.notes.get("conditioned_measures")
-    if isinstance(conditioned, list) and target.measure.value in conditioned:
-        return "exact mode conditions on it"
-    return "not conditioned on: the seed gave it"
-
-
 def _verdict(holds: bool) -> Verdict:
     return Verdict.CONSISTENT if holds else Verdict.NOT_REPRODUCED
 
@@ -66,7 +63,7 @@ def _verdict(holds: bool) -> Verdict:
 def _no_difference(compare: Callable[[AnalysisData, Cohort], Comparison]) -> Judge:
     def judge(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
         comparison = compare(data, cohort)
-        return Entry(_verdict(comparison.p_value >= _ALPHA), _origin(target, cohort), comparison.text)
+        return Entry(_verdict(comparison.p_value >= _ALPHA), origin(cohort, target.measure), comparison.text)
 
     return judge
 
@@ -74,7 +71,7 @@ def _no_difference(compare: Callable[[AnalysisData, Cohort], Comparison]) -> Jud
 def _class_v(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
     comparison = compare_share(data, data.baseline["class_v"])
     holds = comparison.treated_higher and comparison.p_value < _ALPHA
-    return Entry(_verdict(holds), f"pure class V; {_origin(target, cohort)}", comparison.text)
+    return Entry(_verdict(holds), f"pure class V; {origin(cohort, target.measure)}", comparison.text)
 
 
 def _balance(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
@@ -85,58 +82,89 @@ def _balance(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
     differing = tests.loc[tests["p_value"] < _ALPHA, "term"].tolist()
     smallest = tests["p_value"].min()
     shown = f"{len(tests)} covariates, smallest p = {smallest:.3f}"
-    reason = f"Welch t or Pearson, class V apart; {_origin(target, cohort)}"
+    reason = f"Welch t or Pearson, class V apart; {origin(cohort, target.measure)}"
     return Entry(_verdict(not differing), reason + (f"; differ: {', '.join(differing)}" if differing else ""), shown)
 
 
-def _severity(_target: Target, _data: AnalysisData, _cohort: Cohort) -> Entry:
-    return Entry(
-        Verdict.NOT_CHECKABLE,
-        "print names no measure of severity and calls the measured baseline similar; a generated cohort carries the "
-        "direction in an unmeasured severity that no analysis sees",
-    )
+def _severity(_target: Target, _data: AnalysisData, cohort: Cohort) -> Entry:
+    reason = "print names no measure of severity and calls the measured baseline similar"
+    if cohort.mode is not None:
+        reason += "; the direction is carried by an unmeasured severity that no analysis sees"
+    return Entry(Verdict.NOT_CHECKABLE, reason)
 
 
-def _overall_similar(target: Target, data: AnalysisData, _cohort: Cohort) -> Entry:
+def _overall_similar(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
     at_visit = data.responses[data.responses["visit_month"] == target.month]
     assessed = data.baseline["patient_id"].isin(at_visit["patient_id"])
     responding = data.baseline["patient_id"].isin(at_visit.loc[at_visit["response"] != "NR", "patient_id"])
+    if not {data.treated, data.reference} <= set(at_visit["arm"]):
+        return _NOBODY
     comparison = compare_share(replace(data, baseline=data.baseline[assessed]), responding[assessed])
-    return Entry(
-        _verdict(comparison.p_value >= _ALPHA),
-        "the division of responders is reconstructed so that the printed p-value is given",
-        comparison.text,
+    reason = origin(
+        cohort,
+        target.measure,
+        exact="the division of responders is reconstructed so that the printed p-value is given",
     )
+    return Entry(_verdict(comparison.p_value >= _ALPHA), reason, comparison.text)
 
 
 def _exceeds(target: Target, data: AnalysisData, _cohort: Cohort) -> Entry:
     counts = response_counts(data)
     at_visit = counts[counts["month"] == target.month].set_index("arm")
+    if not {data.treated, data.reference} <= set(at_visit.index):
+        return _NOBODY
     share = 100 * (at_visit["complete"] + at_visit["partial"]) / at_visit["assessed"]
     shown = ", ".join(f"{arm} {value:.1f} %" for arm, value in share.items())
     return Entry(_verdict(bool((share > float(target.printed)).all())), "in both arms", shown)
 
 
-def _combination(target: Target, data: AnalysisData, _cohort: Cohort) -> Entry:
-    drugs = data.baseline.loc[data.baseline["arm"] == data.treated, "background_therapy"]
-    combined = float((drugs != Background.NONE.value).mean())
-    mycophenolate = float((drugs == Background.MYCOPHENOLATE.value).mean())
-    shown = f"{100 * combined:.1f} % of {data.treated} with another immunosuppressant"
-    if target.arm is None:
-        shown += f"; {data.reference} with one at most"
-        return Entry(_verdict(combined > 0.5), "shares of the other drugs are assumed", shown)
+def _treatment_pattern(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
+    judge = _several_or_one if target.arm is None else _combination
+    return judge(target, data, cohort)
+
+
+def _combination(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
+    """Judge that most of the treated, nearly 80 % in print, combine tacrolimus, mostly with mycophenolate."""
+    treated = data.baseline.loc[data.baseline["arm"] == data.treated, "patient_id"]
+    given = maintenance_immunosuppressants(cohort, treated)
+    others = given[[drug.value for drug in OTHER_IMMUNOSUPPRESSANTS]]
+    combining = given[Drug.TACROLIMUS.value] & others.any(axis="columns")
+    combined = float(combining.mean())
+    mycophenolate = float((combining & given[Drug.MYCOPHENOLATE.value]).mean())
     holds = combined > 0.5 and mycophenolate > combined / 2
-    shown += f", {100 * mycophenolate:.1f} % with mycophenolate"
-    return Entry(_verdict(holds), "the number on tacrolimus alone is a target; shares of drugs are assumed", shown)
+    reason = origin(
+        cohort,
+        target.measure,
+        exact="the number on tacrolimus alone is a target; shares of the other drugs are assumed",
+        generated=_ASSUMED_SHARES,
+    )
+    shown = (
+        f"{100 * combined:.1f} % of {data.treated} with another immunosuppressant, "
+        f"{100 * mycophenolate:.1f} % with mycophenolate"
+    )
+    return Entry(_verdict(holds), reason, shown)
 
 
-def _not_higher(_target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
+def _several_or_one(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
+    """Judge that most of the treated have several immunosuppressants and most of the others exactly one."""
+    number = maintenance_immunosuppressants(cohort, data.baseline["patient_id"]).sum(axis="columns")
+    of_treated = number[data.baseline["arm"] == data.treated]
+    of_others = number[data.baseline["arm"] == data.reference]
+    several, one, none = ((of_treated > 1).mean(), (of_others == 1).mean(), (of_others == 0).mean())
+    shown = (
+        f"{100 * several:.1f} % of {data.treated} with several immunosuppressants; "
+        f"{100 * one:.1f} % of {data.reference} with exactly one, {100 * none:.1f} % with none"
+    )
+    reason = origin(cohort, target.measure, generated=_ASSUMED_SHARES)
+    return Entry(_verdict(bool(several > 0.5 and one > 0.5)), reason, shown)
+
+
+def _not_higher(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
     found = {event: compare_share(data, has_event(data, cohort, event)) for event in _NOT_HIGHER}
     higher = [event.value for event, one in found.items() if one.treated_higher and one.p_value < _ALPHA]
     shown = "; ".join(f"{event.value} {one.text}" for event, one in found.items())
     reason = "none significantly more frequent on tacrolimus" if not higher else f"higher: {', '.join(higher)}"
-    origin = "computed from the data" if cohort.mode is None else "not conditioned on: the seed gave it"
-    return Entry(_verdict(not higher), f"{reason}; {origin}", shown)
+    return Entry(_verdict(not higher), f"{reason}; {origin(cohort, target.measure)}", shown)
 
 
 def _labs_similar(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
@@ -145,15 +173,26 @@ def _labs_similar(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
     at_visit = cohort.visits[cohort.visits["visit_month"] == target.month].merge(
         cohort.patients[["patient_id", "arm"]], on="patient_id"
     )
+    at_visit = at_visit.assign(renal_sledai=_renal_sledai(at_visit))
     treated = at_visit[at_visit["arm"] == data.treated]
     reference = at_visit[at_visit["arm"] == data.reference]
     if treated.empty or reference.empty:
-        return Entry(Verdict.NOT_CHECKABLE, "nobody of an arm is seen at this visit")
+        return _NOBODY
     p = {label: float(mannwhitneyu(treated[name], reference[name]).pvalue) for name, label in _LABS_AT_END.items()}
     differing = [name for name, value in p.items() if value < _ALPHA]
-    reason = f"Mann-Whitney; SLEDAI-2K stands for its renal part; {_origin(target, cohort)}"
+    reason = (
+        f"Mann-Whitney; renal SLEDAI is 4 points each for urine casts, more than {_SEDIMENT_RBC} erythrocytes per "
+        f"field and UPCR above {_PROTEINURIA_G_G} g/g (pyuria is not recorded); {origin(cohort, target.measure)}"
+    )
     shown = ", ".join(f"{name} p = {value:.3f}" for name, value in p.items())
     return Entry(_verdict(not differing), reason + (f"; differ: {', '.join(differing)}" if differing else ""), shown)
+
+
+def _renal_sledai(visits: pd.DataFrame) -> pd.Series[int]:
+    casts = visits["urine_casts"].astype(int)
+    haematuria = (visits["urine_rbc_hpf"] > _SEDIMENT_RBC).astype(int)
+    proteinuria = (visits["upcr_g_g"] > _PROTEINURIA_G_G).astype(int)
+    return 4 * (casts + haematuria + proteinuria)
 
 
 def _kidney_function(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
@@ -170,7 +209,7 @@ _JUDGES: dict[tuple[Measure, Claim | None], Judge] = {
     (Measure.BASELINE_BALANCE, _SIMILAR): _balance,
     (Measure.CLASS_V, Claim.HIGHER): _class_v,
     (Measure.DISEASE_SEVERITY, Claim.HIGHER): _severity,
-    (Measure.TREATMENT_PATTERN, Claim.DESCRIPTIVE): _combination,
+    (Measure.TREATMENT_PATTERN, Claim.DESCRIPTIVE): _treatment_pattern,
     (Measure.OVERALL_RESPONSE, _SIMILAR): _overall_similar,
     (Measure.OVERALL_RESPONSE, Claim.EXCEEDS): _exceeds,
     (Measure.RENAL_FLARE, _SIMILAR): _no_difference(

@@ -9,16 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from analyses.kernels.proportions import (
-    IntervalEstimate,
-    fisher_exact,
-    newcombe_difference,
-    odds_ratio,
-    pearson_chi_square,
-    risk_ratio,
-    wilson_interval,
-)
-from analyses.response.columns import (
+from analyses.columns import (
     BoolArray,
     FloatArray,
     TextArray,
@@ -27,6 +18,15 @@ from analyses.response.columns import (
     require_level,
     require_probability,
     visit_months,
+)
+from analyses.kernels.proportions import (
+    IntervalEstimate,
+    fisher_exact,
+    newcombe_difference,
+    odds_ratio,
+    pearson_chi_square,
+    risk_ratio,
+    wilson_interval,
 )
 from cohort.codes import Response
 from cohort.errors import AnalysisError, UsageError

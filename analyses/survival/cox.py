@@ -322,13 +322,7 @@ def fit_cox(
     codes = stratum_codes(data, strata)
     clusters = None if cluster_col is None else cluster_codes(data, cluster_col)
     sandwiched = robust or clusters is not None
-    size = len(design.terms)
-    coefficients, left_at = np.full(size, np.nan), np.zeros(size)
-    variance = np.full((size, size), np.nan)
-    robust_variance = variance.copy() if sandwiched else None
-    notes: tuple[str, ...] = (NO_EVENTS,) * size
-    log_likelihood = log_likelihood_null = math.nan
-    problem = None
+    solved = _without_events(len(design.terms), sandwiched=sandwiched)
     if columns.events.any():
         problem = cox_problem(
             design.matrix,
@@ -339,22 +333,16 @@ def fit_cox(
             strata=codes,
             ties=ties,
         )
-        solution = maximise(problem)
-        left_at, variance = solution.coefficients, solution.variance
-        coefficients = np.where([s is TermStatus.ESTIMATED for s in solution.status], left_at, np.nan)
-        notes = tuple(STATUS_NOTES.get(status, "") for status in solution.status)
-        log_likelihood, log_likelihood_null = solution.log_likelihood, solution.log_likelihood_null
-        if sandwiched:
-            robust_variance = sandwich(problem, left_at, variance, clusters)
+        solved = _solve(problem, clusters, sandwiched=sandwiched)
     return CoxFit(
         terms=design.terms,
-        coefficients=coefficients,
-        variance=variance,
-        robust_variance=robust_variance,
-        notes=notes,
-        log_likelihood=log_likelihood,
-        log_likelihood_null=log_likelihood_null,
-        converged=not any(notes),
+        coefficients=solved.coefficients,
+        variance=solved.variance,
+        robust_variance=solved.robust_variance,
+        notes=solved.notes,
+        log_likelihood=solved.log_likelihood,
+        log_likelihood_null=solved.log_likelihood_null,
+        converged=not any(solved.notes),
         n=len(data),
         n_events=int(columns.events.sum()),
         conf_level=conf_level,
@@ -373,6 +361,49 @@ def fit_cox(
         },
         _variables=design.variables,
         _columns=columns,
-        _problem=problem,
-        _left_at=left_at,
+        _problem=solved.problem,
+        _left_at=solved.left_at,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solved:
+    """What the likelihood gives; attributes as of :class:`CoxFit`, ``left_at`` where the iterations ended."""
+
+    coefficients: FloatArray
+    variance: FloatArray
+    robust_variance: FloatArray | None
+    notes: tuple[str, ...]
+    log_likelihood: float
+    log_likelihood_null: float
+    problem: CoxProblem | None
+    left_at: FloatArray
+
+
+def _without_events(size: int, *, sandwiched: bool) -> _Solved:
+    unknown = np.full((size, size), np.nan)
+    return _Solved(
+        coefficients=np.full(size, np.nan),
+        variance=unknown,
+        robust_variance=unknown.copy() if sandwiched else None,
+        notes=(NO_EVENTS,) * size,
+        log_likelihood=math.nan,
+        log_likelihood_null=math.nan,
+        problem=None,
+        left_at=np.zeros(size),
+    )
+
+
+def _solve(problem: CoxProblem, clusters: NDArray[np.intp] | None, *, sandwiched: bool) -> _Solved:
+    solution = maximise(problem)
+    left_at, variance = solution.coefficients, solution.variance
+    return _Solved(
+        coefficients=np.where([s is TermStatus.ESTIMATED for s in solution.status], left_at, np.nan),
+        variance=variance,
+        robust_variance=sandwich(problem, left_at, variance, clusters) if sandwiched else None,
+        notes=tuple(STATUS_NOTES.get(status, "") for status in solution.status),
+        log_likelihood=solution.log_likelihood,
+        log_likelihood_null=solution.log_likelihood_null,
+        problem=problem,
+        left_at=left_at,
     )

@@ -168,24 +168,8 @@ def median_survival(
     rows = []
     for level, members in groups.members():
         curve = curves.frame if level is None else curves.frame[curves.frame["group"] == level]
-        times = curve["time"].to_numpy()
-        median, low, high = (
-            kernel.first_time_below_half(times, curve[name].to_numpy())
-            for name in ("estimate", "conf_low", "conf_high")
-        )
-        open_limit = LIMIT_NOT_REACHED if np.isnan([low, high]).any() else None
         total = float(len(members) if weights_col is None else data[weights_col].to_numpy()[members].sum())
-        rows.append(
-            {
-                "group": level,
-                "estimate": median,
-                "conf_low": low,
-                "conf_high": high,
-                "n": total,
-                "n_events": curve["n_events"].sum(),
-                "note": MEDIAN_NOT_REACHED if np.isnan(median) else open_limit,
-            }
-        )
+        rows.append({"group": level, "n": total, "n_events": curve["n_events"].sum(), **_median_of(curve)})
     return result_table(
         rows,
         metadata=curves.metadata,
@@ -194,6 +178,16 @@ def median_survival(
         conf_level=conf_level,
         method=f"Kaplan-Meier, inverted {conf_type} interval",
     )
+
+
+def _median_of(curve: pd.DataFrame) -> dict[str, object]:
+    times = curve["time"].to_numpy()
+    median, low, high = (
+        kernel.first_time_below_half(times, curve[name].to_numpy()) for name in ("estimate", "conf_low", "conf_high")
+    )
+    open_limit = LIMIT_NOT_REACHED if np.isnan([low, high]).any() else None
+    note = MEDIAN_NOT_REACHED if np.isnan(median) else open_limit
+    return {"estimate": median, "conf_low": low, "conf_high": high, "note": note}
 
 
 def numbers_at_risk(

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import chdtrc
 
 from analyses.kernels import logrank as kernel
-from analyses.survival.inputs import grouping, stratum_codes, survival_columns
+from analyses.survival.inputs import Grouping, grouping, stratum_codes, survival_columns
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 
@@ -75,14 +75,7 @@ def logrank(
     if not (math.isfinite(rho) and rho >= 0):
         raise AnalysisError("rho must be a number from 0", where="rho", got=str(rho), remedy="use 0 or 1")
     columns = survival_columns(data, duration_col=duration_col, event_col=event_col, weights_col=weights_col)
-    groups = grouping(data, by)
-    if len(groups.levels) < 2:
-        raise AnalysisError(
-            "a comparison needs two groups",
-            where=f"by {by!r}",
-            got=f"only {groups.levels[0]}",
-            remedy="check how the data were filtered",
-        )
+    groups = _two_groups(data, by)
     test = kernel.logrank(
         columns.durations,
         columns.events,
@@ -93,8 +86,6 @@ def logrank(
         weights=columns.weights,
     )
     events = int(columns.events.sum())
-    freedom = test.degrees_of_freedom
-    undefined = "no event while two groups are at risk: nothing to compare" if events else "no events"
     spec: dict[str, object] = {
         "duration_col": duration_col,
         "event_col": event_col,
@@ -108,10 +99,9 @@ def logrank(
             {
                 "term": by,
                 "estimate": test.chi_square,
-                "p_value": float(chdtrc(freedom, test.chi_square)) if freedom else math.nan,
                 "n": len(data),
                 "n_events": events,
-                "note": f"df={freedom}" if freedom else undefined,
+                **_p_value(test, events),
             }
         ],
         metadata={"spec": spec},
@@ -119,6 +109,26 @@ def logrank(
         statistic="chi_square",
         method=_method(rho, stratified=strata is not None, weighted=weights_col is not None),
     )
+
+
+def _two_groups(data: pd.DataFrame, by: str) -> Grouping:
+    groups = grouping(data, by)
+    if len(groups.levels) < 2:
+        raise AnalysisError(
+            "a comparison needs two groups",
+            where=f"by {by!r}",
+            got=f"only {groups.levels[0]}",
+            remedy="check how the data were filtered",
+        )
+    return groups
+
+
+def _p_value(test: kernel.LogrankTest, events: int) -> dict[str, object]:
+    freedom = test.degrees_of_freedom
+    if freedom:
+        return {"p_value": float(chdtrc(freedom, test.chi_square)), "note": f"df={freedom}"}
+    undefined = "no event while two groups are at risk: nothing to compare" if events else "no events"
+    return {"p_value": math.nan, "note": undefined}
 
 
 def _method(rho: float, *, stratified: bool, weighted: bool) -> str:

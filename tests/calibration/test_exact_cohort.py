@@ -159,3 +159,55 @@ def test_a_responder_turns_non_responder_only_through_a_flare(made: Cohort) -> N
             if before.response != "NR" and after.response == "NR":
                 start, end = days[(patient, before.visit_month)], days[(patient, after.visit_month)]
                 assert own.between(start, end).any(), (patient, after.visit_month)
+
+
+def test_kidney_failure_ends_its_drugs(made: Cohort) -> None:
+    failure = made.events[made.events["event"] == "eskd"].set_index("patient_id")["day"]
+    drugs = made.treatments[
+        (made.treatments["phase"] == "maintenance")
+        & ~made.treatments["drug"].isin(["prednisolone", "hydroxychloroquine"])
+        & made.treatments["patient_id"].isin(failure.index)
+    ]
+    assert (drugs["stop_day"] <= drugs["patient_id"].map(failure)).all()
+    late = made.visits[made.visits["day"] > made.visits["patient_id"].map(failure)]
+    assert late["tacrolimus_trough_ng_ml"].isna().all()
+
+
+def test_nephrotoxicity_stops_tacrolimus_that_day(made: Cohort) -> None:
+    toxic = made.events[made.events["event"] == "nephrotoxicity"]
+    tacrolimus = made.treatments[made.treatments["drug"] == "tacrolimus"].set_index("patient_id")
+    for patient, day in zip(toxic["patient_id"], toxic["day"], strict=True):
+        assert tacrolimus.loc[patient, "stop_day"] == day
+        assert tacrolimus.loc[patient, "stop_reason"] == "adverse_event"
+
+
+def test_prednisolone_rows_say_what_the_visits_show(made: Cohort) -> None:
+    rows = made.treatments[(made.treatments["drug"] == "prednisolone") & (made.treatments["phase"] == "maintenance")]
+    joined = made.visits[["patient_id", "day", "prednisolone_mg_day"]].merge(rows, on="patient_id", how="left")
+    covering = joined[(joined["start_day"] <= joined["day"]) & (joined["day"] <= joined["stop_day"])]
+    taken = made.visits["prednisolone_mg_day"] > 0
+    assert len(covering) == taken.sum()
+    assert (covering["dose_mg_day"] == covering["prednisolone_mg_day"]).all()
+
+
+def test_tacrolimus_stopped_for_remission_follows_a_complete_response(made: Cohort) -> None:
+    from cohort.response import derive_responses
+
+    stopped = made.treatments[
+        (made.treatments["drug"] == "tacrolimus") & (made.treatments["stop_reason"] == "remission")
+    ]
+    responses = derive_responses(made.patients, made.visits, KIM2025).merge(
+        made.visits[["patient_id", "visit_month", "day"]], on=["patient_id", "visit_month"]
+    )
+    for row in stopped.itertuples():
+        before = responses[(responses["patient_id"] == row.patient_id) & (responses["day"] <= row.stop_day)]
+        assert before.sort_values("day")["response"].iloc[-1] == "CR"
+
+
+def test_laboratory_values_vary_between_cohorts(record: Study) -> None:
+    def complete(seed: int) -> list[float]:
+        visits = generate_exact(record, seed=seed).cohort.visits
+        at_12 = visits[visits["visit_month"].eq(12).fillna(False).astype(bool)]
+        return sorted(at_12.loc[at_12["upcr_g_g"] < 0.5, "upcr_g_g"])
+
+    assert complete(1) != complete(2)

@@ -102,6 +102,23 @@ def test_one_altered_laboratory_value_is_seen(reproduction: Path, tmp_path: Path
     assert run("validate", altered, cwd=tmp_path).returncode == 1
 
 
+def test_a_visit_that_nobody_of_an_arm_attends_is_not_reproduced(reproduction: Path, tmp_path: Path) -> None:
+    altered = tmp_path / "altered"
+    shutil.copytree(reproduction / "cohort", altered)
+    patients = pd.read_parquet(altered / "patients.parquet").set_index("patient_id")
+    visits = pd.read_parquet(altered / "visits.parquet")
+    dropped = (visits["patient_id"].map(patients["arm"]) == "tacrolimus") & (visits["visit_month"] == 60)
+    assert dropped.any()
+    pq.write_table(
+        pa.Table.from_pandas(visits[~dropped], schema=arrow_schema(VISITS), preserve_index=False),
+        altered / "visits.parquet",
+    )
+    done = run("reproduce", "--cohort", altered, "--out", "again", "--json", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["not_reproduced"] == ["or_60_tacrolimus: printed 72.9, got nobody assessed"]
+    assert (tmp_path / "again" / "report.html").is_file()
+
+
 def test_taking_the_generated_cohort_changes_no_result(reproduction: Path, tmp_path: Path) -> None:
     done = run("reproduce", "--cohort", reproduction / "cohort", "--out", "taken", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ import pytest
 from analyses.report import build_report, write_frame
 from analyses.report.inputs import read_results
 from analyses.report.model_terms import treated_code
+from analyses.reproduction import LEDGER_COLUMNS
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 
@@ -38,24 +39,21 @@ FACTS: dict[str, Any] = {
 
 
 def ledger() -> pd.DataFrame:
-    paper, abstract = ("paper", "reported"), ("abstract", "reported_earlier")
+    paper, abstract = ("reported", "paper"), ("reported_earlier", "abstract")
+    flare = ("finding", "renal_flare", None)
+    rate, p_value, none = ("number", "complete_response", None), ("number", "p_value"), (None, None)
     rows = [
-        ("cr_6_tac", "complete_response", "tac", 6, *paper, "50.0", "50.0", 5, 10, "reproduced", "from labs"),
-        ("cr_6_none", "complete_response", "none", 6, *paper, "37.5", "25.0", 2, 8, "not reproduced", "other count"),
-        ("cr_6_p", "p_value", None, 6, *paper, "0.031", "0.5", None, None, NOT_ATTAINABLE, "n_minus_1"),
-        ("odd_p", "p_value", None, None, *paper, "0.9", "0.9", None, None, "reproduced", "serious_infection"),
-        ("flares", "renal_flare", None, None, *paper, "Not <b> so.", "none -0.1", None, None, "consistent", "seed"),
-        ("words", "class_v", "tac", 0, *paper, None, None, None, None, "not checkable", None),
-        ("cr_6_old", "complete_response", "tac", 6, *abstract, "49.0", "50.0", 5, 10, "superseded", "by cr_6_tac"),
+        ("cr_6_tac", *rate, "tac", 6, *paper, "50.0", "50.0", 5, 10, "reproduced", "from labs"),
+        ("cr_6_none", *rate, "none", 6, *paper, "37.5", "25.0", 2, 8, "not reproduced", "other count"),
+        ("cr_6_p", *p_value, "complete_response", None, 6, *paper, "0.031", "0.5", *none, NOT_ATTAINABLE, "n_minus_1"),
+        ("odd_p", *p_value, None, None, None, *paper, "0.9", "0.9", *none, "reproduced", "serious_infection"),
+        ("flares", *flare, None, None, *paper, "Not <b> so.", "none -0.1", *none, "consistent", "seed"),
+        ("words", "finding", "class_v", None, "tac", 0, *paper, None, None, *none, "not checkable", None),
+        ("cr_6_old", *rate, "tac", 6, *abstract, "49.0", "50.0", 5, 10, "superseded", "by cr_6_tac"),
     ]  # fmt: skip
-    columns = [
-        "target_id", "measure", "arm", "month", "source", "status", "printed", "reproduced", "responders", "assessed",
-        "verdict", "reason",
-    ]  # fmt: skip
-    frame = pd.DataFrame(rows, columns=columns)
     whole = dict.fromkeys(("month", "responders", "assessed"), "Int64")
-    typed = frame.astype(whole | dict.fromkeys((name for name in columns if name not in whole), "string"))
-    return typed[[*columns[:4], "status", "source", *columns[6:]]]
+    text = dict.fromkeys((name for name in LEDGER_COLUMNS if name not in whole), "string")
+    return pd.DataFrame(rows, columns=list(LEDGER_COLUMNS)).astype(whole | text)
 
 
 def provenance() -> pd.DataFrame:
@@ -409,6 +407,16 @@ def test_the_ledger_says_what_a_p_value_compares_and_spells_codes_out(page: Page
         "Response rates, %", "p-values", "Other numbers and findings", "Superseded numbers",
     ]  # fmt: skip
     assert page.row("ledger", "Complete response [2]")[5] == "by cr_6_tac"
+
+
+def test_a_rate_of_a_visit_nobody_attends_stands_among_the_rates(tmp_path: Path) -> None:
+    folder = write(tmp_path, {}, with_ledger=False)
+    nobody = ledger().iloc[[1]].assign(reproduced="nobody assessed", responders=None, assessed=None)
+    whole = dict.fromkeys(("responders", "assessed"), "Int64")
+    write_frame(nobody.astype(whole), folder, "ledger")
+    page = Page(build_report(folder))
+    assert [row[0] for row in page.rows["ledger"] if len(row) == 1] == ["Response rates, %"]
+    assert page.row("ledger", "Complete response [1]")[3:5] == ["nobody assessed", "✗ Not reproduced"]
 
 
 def test_a_reason_that_a_whole_group_shares_is_said_once(tmp_path: Path) -> None:

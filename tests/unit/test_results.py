@@ -134,6 +134,23 @@ def test_right_columns_of_wrong_types_are_refused(tmp_path: Path) -> None:
         ResultTable.read(tmp_path / "x.parquet")
 
 
+@pytest.mark.parametrize(
+    ("notes", "what"),
+    [
+        (b'{"seed": 2025', "the metadata is damaged"),
+        (b"\xff\xfe", "the metadata is damaged"),
+        (b"[" * 100_000, "the metadata is damaged"),
+        (b"[1]", r"the metadata is no JSON object; got \[1\]"),
+    ],
+)
+def test_damaged_metadata_is_refused(notes: bytes, what: str, tmp_path: Path) -> None:
+    example().write(tmp_path, "x")
+    path = tmp_path / "x.parquet"
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"lncohort": notes}), path)
+    with pytest.raises(AnalysisError, match=rf"x\.parquet, metadata lncohort: {what}.*make the results again"):
+        ResultTable.read(path)
+
+
 def test_a_table_without_metadata_is_read(tmp_path: Path) -> None:
     example().write(tmp_path, "x")
     path = tmp_path / "x.parquet"

@@ -168,6 +168,14 @@ def test_the_baseline_visit_exists_once_and_is_on_day_0(generated: GeneratedCoho
     }
 
 
+def test_lupus_does_not_begin_before_birth(generated: GeneratedCohort) -> None:
+    age = float(generated.cohort.patients["age_years"].iloc[0])
+    assert check(changed(generated.cohort, patients=put("sle_duration_years", age))).empty
+    older = changed(generated.cohort, patients=put("sle_duration_years", age + 0.1))
+    assert rules(older) == {("patients", "sle_duration_years", "not longer than age_years")}
+    assert schema_findings(older, arms=ARMS).empty
+
+
 AFTER = "not after the end of follow-up or death"
 
 
