@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cohort.codes import Event
+from cohort.codes import DAYS_PER_MONTH, Event
 from cohort.egfr import ckd_epi_2021
 from cohort.record import Claim, Measure, Study
 from cohort.response import BoolArray, IntArray
@@ -59,14 +59,17 @@ def conditions_on(study: Study) -> list[str]:
 def contradicts_print(study: Study, story: Story) -> bool:
     """Return whether an outcome differs significantly between the arms although the study says it does not."""
     treated, events, end = story.assigned.tacrolimus, story.events, story.attendance.follow_up_days
+    horizon = max(study.visit_months) * DAYS_PER_MONTH
 
     def having(*codes: Event) -> BoolArray:
         return np.isin(np.arange(len(end)), events.patient[np.isin(events.event, [code.value for code in codes])])
 
     p_values = {
         Measure.RENAL_FLARE: lambda: two_by_two_p(having(Event.RENAL_FLARE), treated),
-        Measure.FLARE_FREE_SURVIVAL: lambda: logrank_p(*_first(events, (Event.RENAL_FLARE, *_POOR), end), treated),
-        Measure.POOR_OUTCOME: lambda: logrank_p(*_first(events, _POOR, end), treated),
+        Measure.FLARE_FREE_SURVIVAL: lambda: logrank_p(
+            *_first(events, (Event.RENAL_FLARE, *_POOR), end, horizon), treated
+        ),
+        Measure.POOR_OUTCOME: lambda: logrank_p(*_first(events, _POOR, end, horizon), treated),
         Measure.ADVERSE_EVENTS: lambda: min(
             two_by_two_p(having(*codes), treated) for codes in (_ADVERSE, *((event,) for event in _NOT_HIGHER))
         ),
@@ -89,12 +92,13 @@ def _last_laboratory_values(story: Story) -> Iterator[tuple[FloatArray, BoolArra
         yield values.astype(np.float64), story.assigned.tacrolimus[who]
 
 
-def _first(events: EventRows, codes: tuple[Event, ...], end: IntArray) -> tuple[IntArray, BoolArray]:
-    """Return day of the first such event or end of follow-up, and whether it happened."""
+def _first(events: EventRows, codes: tuple[Event, ...], end: IntArray, horizon: float) -> tuple[FloatArray, BoolArray]:
+    """Return day of the first such event or of censoring, and whether it happened, within ``horizon`` days."""
     chosen = np.isin(events.event, [code.value for code in codes])
-    first = np.full(len(end), np.iinfo(np.int64).max)
+    first = np.full(len(end), np.inf)
     np.minimum.at(first, events.patient[chosen], events.day[chosen])
-    return np.minimum(first, end), first <= end
+    last = np.minimum(end, horizon)
+    return np.minimum(first, last), first <= last
 
 
 def two_by_two_p(outcome: BoolArray, treated: BoolArray) -> float:
@@ -123,7 +127,7 @@ def mann_whitney_p(first: FloatArray, second: FloatArray) -> float:
     return float(min(2 * ndtr(-excess / np.sqrt(variance)), 1.0)) if variance > 0 else 1.0
 
 
-def logrank_p(day: IntArray, happened: BoolArray, treated: BoolArray) -> float:
+def logrank_p(day: FloatArray, happened: BoolArray, treated: BoolArray) -> float:
     """Return the log-rank p-value of two arms; 1 without events.
 
     The generator may not import the estimators; the tests hold this to :func:`analyses.survival.logrank`.

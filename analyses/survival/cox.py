@@ -346,8 +346,7 @@ def fit_cox(
         n=len(data),
         n_events=int(columns.events.sum()),
         conf_level=conf_level,
-        method=f"{'stratified ' if strata else ''}Cox model, {ties.capitalize()} ties, "
-        f"{'robust' if sandwiched else 'model-based'} variance",
+        method=_method(ties, stratified=bool(strata), sandwiched=sandwiched),
         spec={
             "formula": formula,
             "duration_col": duration_col,
@@ -364,6 +363,11 @@ def fit_cox(
         _problem=solved.problem,
         _left_at=solved.left_at,
     )
+
+
+def _method(ties: Ties, *, stratified: bool, sandwiched: bool) -> str:
+    name = "stratified Cox model" if stratified else "Cox model"
+    return f"{name}, {ties.capitalize()} ties, {'robust' if sandwiched else 'model-based'} variance"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -146,7 +146,7 @@ def test_other_settings_are_solved_anew(record: Study, counts: Counts, calibrati
     assert (anew.no_response_below[:, 1:] < calibration.no_response_below[:, 1:]).all()
 
 
-def test_rates_that_need_more_flares_than_there_are_name_the_arm_and_visit(record: Study) -> None:
+def test_rates_that_need_more_flares_than_there_are_name_the_arm_and_visit() -> None:
     assessed = np.full((2, 2), 80)
     impossible = Counts(assessed, np.array([[70, 10], [40, 40]]), np.array([[8, 8], [20, 20]]))
     with pytest.raises(CalibrationError, match=r"arm 0, visit 2: too few flares.*raise the flare rate"):
