@@ -168,6 +168,13 @@ def finish_story(
 
 
 def arm_sizes(study: Study) -> tuple[int, int]:
+    """Return the patients of the arm on tacrolimus and of the arm without.
+
+    Raises
+    ------
+    CalibrationError
+        If the study does not have one arm of each.
+    """
     treated = [arm.size for arm in study.arms if arm.tacrolimus]
     untreated = [arm.size for arm in study.arms if not arm.tacrolimus]
     if len(treated) != 1 or len(untreated) != 1:
