@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from scipy.special import chdtri
@@ -9,7 +11,8 @@ from scipy.stats import binom
 
 from analyses.kernels.logrank import logrank
 
-REPLICATES, PATIENTS = 2000, 200
+REPLICATES = 500 if os.environ.get("LNCOHORT_SLOW") == "reduced" else 2000
+PATIENTS = 200
 
 
 def null_trial(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
