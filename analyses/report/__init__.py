@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from analyses.report.inputs import write_frame
-from analyses.report.page import build_report
+from analyses.report.page import build_report, is_report
 
-__all__ = ["build_report", "write_frame"]
+__all__ = ["build_report", "is_report", "write_frame"]

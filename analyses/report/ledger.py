@@ -21,7 +21,8 @@ VERDICTS: dict[str, tuple[str, str]] = {
     Verdict.CONSISTENT.value: ("≈", "a finding in words, and the cohort agrees with it"),
     Verdict.NOT_ATTAINABLE.value: (
         "≠",
-        "a published p-value that none of the listed unadjusted tests gives for any admissible number of patients; "
+        "a published p-value that no listed unadjusted two-sided test of two groups gives for any admissible number of "
+        "patients; "
         "another method, such as an adjusted model, may have been used",
     ),
     Verdict.SUPERSEDED.value: ("»", "an earlier abstract's number or finding that a later text replaced or repeated"),

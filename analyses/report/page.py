@@ -90,3 +90,12 @@ def _sections(results: Results) -> tuple[Section, ...]:
         provenance_section(results),
         making_section(results.facts),
     )
+
+
+def is_report(path: Path) -> bool:
+    """Return whether a file is a report that :func:`build_report` made."""
+    try:
+        head = path.read_bytes()[:2000]
+    except OSError:
+        return False
+    return b'<meta name="generator" content="lncohort">' in head

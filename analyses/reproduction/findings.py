@@ -200,7 +200,7 @@ def _kidney_function(target: Target, data: AnalysisData, cohort: Cohort) -> Entr
     joined = data.baseline.merge(visits, on="patient_id", suffixes=("", "_later"))
     change: pd.Series[float] = joined["egfr_ml_min_1_73m2_later"] - joined["egfr_ml_min_1_73m2"]
     medians = change.groupby(joined["arm"]).median()
-    shown = ", ".join(f"{arm} median change {value:+.1f}" for arm, value in medians.items())
+    shown = ", ".join(f"{arm} median eGFR change {value:+.1f} mL/min/1.73 m2" for arm, value in medians.items())
     return Entry(Verdict.NOT_CHECKABLE, "print gives no number or limit for stable", shown)
 
 

@@ -109,7 +109,9 @@ def _p_value(target: Target, study: Study, counts: pd.DataFrame, audited: pd.Dat
     hits = [name for name, p in tests.items() if probability_prints_as(np.array([p]), target.printed)[0]]
     if hits:
         return Entry(
-            Verdict.REPRODUCED, f"two-sided, unadjusted: {', '.join(hits)}", f"{tests[hits[0]]:.4f} ({hits[0]})"
+            Verdict.REPRODUCED,
+            f"two-sided, unadjusted: {', '.join(hits)}",
+            f"{tests[hits[0]]:.4f}, prints as {target.printed} ({hits[0]})",
         )
     shown = f"{tests['Pearson']:.3f} (Pearson)"
     audit = audited.loc[[target.id]].iloc[0]

@@ -41,5 +41,5 @@ def origin(cohort: Cohort, measure: Measure, *, exact: str = "", generated: str 
         return generated
     conditioned = cohort.notes.get("conditioned_measures")
     if isinstance(conditioned, list) and measure.value in conditioned:
-        return "exact mode conditions on it"
+        return "exact mode conditions on it: cohorts are drawn again until it holds"
     return "not conditioned on: the seed gave it"

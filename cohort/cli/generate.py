@@ -31,7 +31,15 @@ def generate(
     patients: Annotated[
         int | None, typer.Option("--patients", min=1, help="Number of patients (population mode).")
     ] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes (population mode); changes no byte.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, help="Processes (population mode); the output is the same.")
+    ] = 1,
+    reading: Annotated[
+        str | None,
+        typer.Option(
+            "--reading", metavar="NAME", help="A named alternative reading of the printed numbers, such as B."
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Generate a cohort from a published record.
@@ -48,14 +56,16 @@ def generate(
                 where="--patients, --jobs",
                 remedy="leave them out or add --mode population",
             )
-        _generate_exact(study, out, seed, overwrite)
+        _generate_exact(study, out, seed, reading, overwrite)
     else:
+        if reading is not None:
+            raise UsageError("an alternative reading is for exact mode", where="--reading", remedy="leave it out")
         _generate_population(study, out, seed, patients, jobs, overwrite)
     print_line(str(out))
     suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
 
 
-def _generate_exact(study: str, out: Path, seed: int, overwrite: bool) -> None:
+def _generate_exact(study: str, out: Path, seed: int, reading: str | None, overwrite: bool) -> None:
     from cohort.cli.pipeline import generate_into
     from cohort.output import check_free, new_directory
     from cohort.targets import load_study
@@ -63,7 +73,7 @@ def _generate_exact(study: str, out: Path, seed: int, overwrite: bool) -> None:
     check_free(out, overwrite=overwrite)
     record = load_study(study)
     with new_directory(out, overwrite=overwrite) as folder:
-        generate_into(folder, record, seed)
+        generate_into(folder, record, seed, reading)
 
 
 def _generate_population(study: str, out: Path, seed: int, patients: int | None, jobs: int, overwrite: bool) -> None:

@@ -84,11 +84,12 @@ def require_sound(opened: OpenedCohort) -> None:
         )
 
 
-def generate_into(folder: Path, study: Study, seed: int) -> None:
-    """Generate an exact cohort into the existing, empty ``folder``."""
+def generate_into(folder: Path, study: Study, seed: int, reading: str | None = None) -> None:
+    """Generate an exact cohort into the existing, empty ``folder``, under a named alternative ``reading`` if given."""
     from synthetic.generate import generate_exact
+    from synthetic.reconstruct import reconstruct
 
-    made = generate_exact(study, seed=seed)
+    made = generate_exact(study, seed=seed, reconstruction=reconstruct(study, alternative=reading))
     write_cohort(made.cohort, folder, made.truth)
 
 
@@ -151,7 +152,10 @@ def write_results(
     write_frame(_provenance(cohort), folder, "provenance")
     facts = {
         "study": {"name": study.name, "title": study.title, "citation": study.citation, "doi": study.doi},
-        "arms": [{"code": arm.code, "label": arm.label, "size": arm.size} for arm in study.arms],
+        "arms": [
+            {"code": arm.code, "label": arm.label, "size": int((cohort.patients["arm"] == arm.code).sum())}
+            for arm in study.arms
+        ],
         "seed": cohort.seed,
         "mode": cohort.mode,
         "synthetic": cohort.mode is not None,

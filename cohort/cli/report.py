@@ -17,12 +17,16 @@ def report(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the report of a folder of results: one HTML file that opens from disk and loads nothing from a network."""
-    from analyses.report import build_report
+    from analyses.report import build_report, is_report
     from cohort.errors import OutputError
     from cohort.output import write_file
 
     if out.exists() and not overwrite:
         raise OutputError("the output exists already", where=str(out), remedy="name a new one or add --overwrite")
+    if out.exists() and not is_report(out):
+        raise OutputError(
+            "--overwrite replaces only a report that lncohort wrote", where=str(out), remedy="name another file"
+        )
     write_file(out, build_report(results), overwrite=overwrite)
     print_line(str(out))
     suggest(f"open {out} in a browser")

@@ -15,6 +15,7 @@ from cohort.cli.pipeline import (
     write_results,
 )
 from cohort.definitions import KIM2025
+from cohort.errors import UsageError
 from cohort.targets import load_study
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ def reproduce_into(folder: Path, *, seed: int, taken: Path | None, advance: Prog
         generate_into(source, load_study(STUDY), seed)
     # Everything below is computed from the Parquet files, not from the generator's memory.
     opened = open_cohort(source)
+    if opened.cohort.mode == "population":
+        raise UsageError(
+            "a population meets the published rates in expectation, not to the printed decimal",
+            where=str(source),
+            remedy="use `lncohort analyze`, or take an exact cohort",
+        )
     require_sound(opened)
     if taken is None:
         derive_into(source, opened.cohort, [KIM2025])

@@ -328,7 +328,7 @@ def test_sections_stand_in_their_order_under_headings_without_gaps(page: Page) -
     ]  # fmt: skip
     assert page.headings == ["h1", *["h2"] * 12]
     assert page.attributes("html") == [{"lang": "en-GB"}]
-    assert page.attributes("meta")[1]["content"] == "width=device-width, initial-scale=1"
+    assert page.attributes("meta")[2]["content"] == "width=device-width, initial-scale=1"
 
 
 def test_every_table_has_a_caption_and_every_heading_cell_a_scope(page: Page) -> None:
