@@ -86,6 +86,21 @@ class ResponseDefinition:
                     remedy=f"give it in steps of {1 / steps:g}",
                 )
 
+    @property
+    def in_words(self) -> str:
+        """The definition as a reader of the report needs it, thresholds included."""
+        joined = (
+            "or, if normal at the start," if self.creatinine_reading == "either" else "and, if normal at the start,"
+        )
+        return (
+            f"Complete response (CR): urine protein-creatinine ratio below {self.complete_upcr_below:g} g/g and "
+            f"creatinine normal (at most {self.normal_creatinine_women:g} mg/dL in women, "
+            f"{self.normal_creatinine_men:g} in men) {joined} risen by less than {100 * self.creatinine_rise_below:g} %. Partial response (PR): ratio at most "
+            f"{100 * (1 - self.partial_reduction):g} % of the start and below {self.partial_upcr_below:g} g/g, eGFR at "
+            f"least {self.near_normal_egfr:g}, and not CR. The limits of normal creatinine, of sub-nephrotic "
+            "proteinuria and of near-normal eGFR are not published and are assumed."
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FlareDefinition:
@@ -112,6 +127,15 @@ class FlareDefinition:
     rbc_quiet: int = parameter(5, "per high-power field, reference below", Status.BORROWED, _TABLE_29)
     rbc_active: int = parameter(15, "per high-power field, more than, with casts", Status.BORROWED, _TABLE_29)
     merge_days: int = parameter(90, "days within which two flares are one", Status.ASSUMED, "one flare seen twice")
+
+    @property
+    def in_words(self) -> str:
+        """The definition in a sentence."""
+        return (
+            "Renal flare: after a response, a rise of proteinuria, creatinine or urine sediment by KDIGO 2012 Table 29 "
+            "against the lowest value since that response; the study's own definition is not published. Event-free "
+            "survival counts the first of renal flare, end-stage kidney disease (ESKD) and death."
+        )
 
 
 KIM2025 = ResponseDefinition()

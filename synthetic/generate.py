@@ -87,7 +87,7 @@ def generate_exact(
             "course_draws": drawn.course_draws,
             "conditioned_on": [
                 "pure class V significantly more frequent on tacrolimus (Pearson chi-square, p < 0.05)",
-                "none of the other baseline covariates compared significantly different (Welch t or Pearson, p >= 0.05); "
+                "no other baseline covariate that is compared significantly different (Welch t or Pearson, p >= 0.05); "
                 "index date, treatments and refractory disease are not compared",
                 f"every standardised mean difference of those at most {model.assignment.smd_cap:g}",
                 *conditions_on(study),

@@ -45,6 +45,8 @@ class Facts:
         Whether the patients were generated.
     package_version, definitions, command
         How the results were made.
+    definitions_in_words
+        The definitions, a paragraph each.
     assignment_draws
         How many assignments were drawn until one met the conditions; None if nothing was drawn.
     conditioned_on
@@ -64,6 +66,7 @@ class Facts:
     synthetic: bool
     package_version: str
     definitions: tuple[str, ...]
+    definitions_in_words: tuple[str, ...]
     command: str
     assignment_draws: int | None
     conditioned_on: tuple[str, ...]
@@ -237,6 +240,7 @@ class _Reader:
             synthetic=self.value("synthetic", bool),
             package_version=self.value("package_version", str),
             definitions=tuple(map(str, self.value("definitions", list))),
+            definitions_in_words=tuple(map(str, self.value("definitions_in_words", list, default=[]))),
             command=self.value("command", str),
             assignment_draws=notes.value("assignment_draws", int, type(None), default=None),
             conditioned_on=tuple(map(str, notes.value("conditioned_on", list, default=[]))),

@@ -88,7 +88,7 @@ def ledger_section(results: Results) -> Section:
     return Section(
         "ledger",
         title,
-        (verdict_summary(ledger), _HOW_TO_READ),
+        (verdict_summary(ledger), *results.facts.definitions_in_words, _HOW_TO_READ),
         terms=tuple((f"{VERDICTS[name][0]} {in_words(name)}", VERDICTS[name][1]) for name in present),
         tables=(_table(ledger, results.facts.labels),),
     )

@@ -161,6 +161,7 @@ def write_results(
         "synthetic": cohort.mode is not None,
         "package_version": __version__,
         "definitions": [KIM2025.name, KDIGO_2012.name],
+        "definitions_in_words": [KIM2025.in_words, KDIGO_2012.in_words],
         "notes": {name: value for name, value in cohort.notes.items() if name != "assumptions"},
         "command": command,
         "input_hash": input_hash,

@@ -75,3 +75,12 @@ def test_parameters_that_contradict_are_refused(parameters: dict[str, object], m
 def test_definitions_cannot_be_changed_in_place() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         KDIGO_2012.merge_days = 30  # type: ignore[misc]
+
+
+def test_definitions_in_words_hold_their_thresholds() -> None:
+    words = KIM2025.in_words
+    for threshold in ("0.5 g/g", "15 %", "50 % of the start", "3.5 g/g", "least 60", "1 mg/dL in women, 1.2 in men"):
+        assert threshold in words
+    assert "or, if normal" in words
+    assert "and, if normal" in KIM2025_STRICT.in_words
+    assert "KDIGO 2012" in KDIGO_2012.in_words
