@@ -93,8 +93,8 @@ class ResponseDefinition:
         women, men = f"{self.normal_creatinine_women:g}", f"{self.normal_creatinine_men:g}"
         return (
             f"Complete response (CR): urine protein-creatinine ratio below {self.complete_upcr_below:g} g/g and "
-            f"creatinine normal (at most {women} mg/dL in women, {men} in men) {both}, if normal at the start, risen by "
-            f"less than {100 * self.creatinine_rise_below:g} %. Partial response (PR): ratio at most "
+            f"creatinine normal (at most {women} mg/dL in women, {men} in men) {both}, if normal at the start, risen "
+            f"by less than {100 * self.creatinine_rise_below:g} %. Partial response (PR): ratio at most "
             f"{100 * (1 - self.partial_reduction):g} % of the start and below {self.partial_upcr_below:g} g/g, eGFR at "
             f"least {self.near_normal_egfr:g}, and not CR. The limits of normal creatinine, of sub-nephrotic "
             "proteinuria and of near-normal eGFR are not published and are assumed."
