@@ -164,6 +164,7 @@ def test_analyze_writes_the_result_tables_it_names(done: Run, cohort_folder: Pat
     assert provenance["source"].notna().all()
 
 
+@pytest.mark.slow
 def test_analyze_takes_tables_in_parts(done: Run, cohort_folder: Path) -> None:
     done("analyze", "cohort", "--only", "response", "--out", "whole")
     for table in COHORT_TABLES:
@@ -180,6 +181,7 @@ def test_analyze_takes_tables_in_parts(done: Run, cohort_folder: Path) -> None:
         assert (place / "parts" / name).read_bytes() == (place / "whole" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_report_of_an_analysis_is_one_page(done: Run, cohort_folder: Path) -> None:
     done("analyze", "cohort", "--out", "results")
     finished = done("report", "results", "--out", "page.html")

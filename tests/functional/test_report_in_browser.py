@@ -51,12 +51,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "run" / "report.html"
 
 
+@pytest.mark.slow
 def test_it_opens_from_disk_without_a_console_message(report: Path, tmp_path: Path) -> None:
     done = browse(report, tmp_path)
     assert "How to make this again" in done.stdout
     assert not re.findall(r".*CONSOLE.*", done.stderr)
 
 
+@pytest.mark.slow
 def test_only_tables_scroll_sideways_at_every_width(report: Path, tmp_path: Path) -> None:
     page = html.escape(report.read_text(encoding="utf-8"), quote=True)
     frames = "".join(f'<iframe width="{width}" height="900" srcdoc="{page}"></iframe>' for width in WIDTHS)

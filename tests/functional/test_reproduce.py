@@ -69,6 +69,7 @@ def test_results_hold_no_path_and_no_clock(reproduction: Path) -> None:
     assert str(reproduction.parent) not in text
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bytes(reproduction: Path, tmp_path: Path) -> None:
     done = run("reproduce", "--out", "again", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -119,6 +120,7 @@ def test_a_visit_that_nobody_of_an_arm_attends_is_not_reproduced(reproduction: P
     assert (tmp_path / "again" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_taking_the_generated_cohort_changes_no_result(reproduction: Path, tmp_path: Path) -> None:
     done = run("reproduce", "--cohort", reproduction / "cohort", "--out", "taken", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
