@@ -105,6 +105,21 @@ class Event(StrEnum):
     DIABETES_ONSET = "diabetes_onset"
 
 
+ADVERSE_EVENTS = (
+    Event.SERIOUS_INFECTION,
+    Event.HERPES_ZOSTER,
+    Event.CARDIOVASCULAR,
+    Event.MALIGNANCY,
+    Event.NEPHROTOXICITY,
+    Event.HYPERTENSION_ONSET,
+    Event.DIABETES_ONSET,
+)
+"""Events counted as adverse events; flares, ESKD, creatinine doubling and death are outcomes of the disease."""
+
+NAMED_HARMS = (Event.SERIOUS_INFECTION, Event.CARDIOVASCULAR, Event.MALIGNANCY, Event.CREATININE_DOUBLING)
+"""Events by which infections, cardiovascular disease, malignancy and loss of kidney function are judged one by one."""
+
+
 class Grade(StrEnum):
     """Severity of an event; renal flares use the first three as KDIGO 2012 does."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cohort.codes import DAYS_PER_MONTH, Event
+from cohort.codes import ADVERSE_EVENTS, DAYS_PER_MONTH, NAMED_HARMS, Event
 from cohort.egfr import ckd_epi_2021
 from cohort.record import Claim, Measure, Study
 from cohort.response import BoolArray, IntArray
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 _ALPHA = 0.05
-_ADVERSE = (
-    Event.SERIOUS_INFECTION,
-    Event.HERPES_ZOSTER,
-    Event.CARDIOVASCULAR,
-    Event.MALIGNANCY,
-    Event.NEPHROTOXICITY,
-    Event.HYPERTENSION_ONSET,
-    Event.DIABETES_ONSET,
-)
-_NOT_HIGHER = (Event.SERIOUS_INFECTION, Event.CARDIOVASCULAR, Event.MALIGNANCY, Event.CREATININE_DOUBLING)
 _POOR = (Event.ESKD, Event.DEATH)
 _CONDITIONS = {
     Measure.RENAL_FLARE: "patients with a renal flare do not differ (Pearson chi-square, p >= 0.05)",
@@ -71,7 +61,7 @@ def contradicts_print(study: Study, story: Story) -> bool:
         ),
         Measure.POOR_OUTCOME: lambda: logrank_p(*_first(events, _POOR, end, horizon), treated),
         Measure.ADVERSE_EVENTS: lambda: min(
-            two_by_two_p(having(*codes), treated) for codes in (_ADVERSE, *((event,) for event in _NOT_HIGHER))
+            two_by_two_p(having(*codes), treated) for codes in (ADVERSE_EVENTS, *((event,) for event in NAMED_HARMS))
         ),
         Measure.LABORATORY_VALUES: lambda: min(
             mann_whitney_p(values[on], values[~on]) for values, on in _last_laboratory_values(story)

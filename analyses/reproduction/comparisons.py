@@ -12,17 +12,6 @@ from cohort.codes import Event
 from cohort.p_values import ComparisonTest, two_by_two
 from cohort.store import Cohort
 
-ADVERSE_EVENTS = (
-    Event.SERIOUS_INFECTION,
-    Event.HERPES_ZOSTER,
-    Event.CARDIOVASCULAR,
-    Event.MALIGNANCY,
-    Event.NEPHROTOXICITY,
-    Event.HYPERTENSION_ONSET,
-    Event.DIABETES_ONSET,
-)
-"""Events counted as adverse events; flares, ESKD, creatinine doubling and death are outcomes of the disease."""
-
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

@@ -10,7 +10,6 @@ import pandas as pd
 from analyses.datasets import AnalysisData
 from analyses.flow import response_counts
 from analyses.reproduction.comparisons import (
-    ADVERSE_EVENTS,
     Comparison,
     compare_share,
     event_free_logrank,
@@ -20,7 +19,7 @@ from analyses.reproduction.comparisons import (
 from analyses.reproduction.drugs import OTHER_IMMUNOSUPPRESSANTS, maintenance_immunosuppressants
 from analyses.reproduction.entry import Entry, Verdict
 from analyses.reproduction.origin import origin
-from cohort.codes import Drug, Event
+from cohort.codes import ADVERSE_EVENTS, NAMED_HARMS, Drug
 from cohort.record import Claim, Measure, Target
 from cohort.store import Cohort
 
@@ -43,7 +42,6 @@ _BALANCED = (
     "c4_mg_dl", "anti_dsdna_iu_ml", "hemoglobin_g_dl", "urine_rbc_hpf", "urine_casts", "sledai_2k",
 )  # fmt: skip
 """Baseline covariates of the balance finding: not class V, index date, treatments or refractory disease."""
-_NOT_HIGHER = (Event.SERIOUS_INFECTION, Event.CARDIOVASCULAR, Event.MALIGNANCY, Event.CREATININE_DOUBLING)
 
 Judge = Callable[[Target, AnalysisData, Cohort], Entry]
 
@@ -160,7 +158,7 @@ def _several_or_one(target: Target, data: AnalysisData, cohort: Cohort) -> Entry
 
 
 def _not_higher(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
-    found = {event: compare_share(data, has_event(data, cohort, event)) for event in _NOT_HIGHER}
+    found = {event: compare_share(data, has_event(data, cohort, event)) for event in NAMED_HARMS}
     higher = [event.value for event, one in found.items() if one.treated_higher and one.p_value < _ALPHA]
     shown = "; ".join(f"{event.value} {one.text}" for event, one in found.items())
     reason = "none significantly more frequent on tacrolimus" if not higher else f"higher: {', '.join(higher)}"
