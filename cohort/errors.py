@@ -49,6 +49,10 @@ class CalibrationError(LncohortError):
     """The patient model cannot meet what it is conditioned on."""
 
 
+class ScenarioError(LncohortError):
+    """A scenario file is missing or malformed, or its dials are out of range or contradict each other."""
+
+
 class CohortDirectoryError(LncohortError):
     """A cohort directory is missing, foreign, truncated or not of the schema."""
 

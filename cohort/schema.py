@@ -24,7 +24,7 @@ from cohort.codes import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a table gains, loses or renames a column."""
 
 
@@ -256,43 +256,54 @@ TRUTH_PATIENTS = Table(
     "truth_patients",
     (
         _PATIENT_ID,
-        Column("propensity", Kind.NUMBER, "Probability of tacrolimus by the assignment model", "", False, None, 0, 1),
+        Column(
+            "propensity",
+            Kind.NUMBER,
+            "Probability of tacrolimus given all that the assignment model knows",
+            "",
+            False,
+            None,
+            0,
+            1,
+        ),
         Column("latent_severity", Kind.NUMBER, "Unmeasured severity, standard normal in the source population", "SD"),
     ),
     ("patient_id",),
-    "What the generator knows and a registry does not; no analysis reads it",
+    "What the generator knows of each patient and a registry does not; no analysis reads it",
 )
+
+_POTENTIAL_ARM = _text("arm", "Arm the patient is put into, own or other")
 
 TRUTH_RESPONSES = Table(
     "truth_responses",
     (
         _PATIENT_ID,
+        _POTENTIAL_ARM,
         Column("visit_month", Kind.INTEGER, "Scheduled month", "months", False, None, 0, 1200),
-        _code("response_tacrolimus", Response, "Response had the patient taken tacrolimus"),
-        _code("response_no_tacrolimus", Response, "Response had the patient not taken tacrolimus"),
+        _code("response", Response, "Response had the patient been in that arm, alive and seen"),
     ),
-    ("patient_id", "visit_month"),
-    "Both potential responses at each scheduled visit, at the thresholds of the whole population",
+    ("patient_id", "arm", "visit_month"),
+    "Potential responses under every arm, at the thresholds of the whole population",
 )
 
-TRUTH_FLARES = Table(
-    "truth_flares",
+TRUTH_OUTCOMES = Table(
+    "truth_outcomes",
     (
         _PATIENT_ID,
-        _day(
-            "flare_day_tacrolimus", "First renal flare had the patient taken tacrolimus; missing if none", nullable=True
-        ),
-        _day("flare_day_no_tacrolimus", "First renal flare without tacrolimus; missing if none", nullable=True),
+        _POTENTIAL_ARM,
+        _day("flare_day", "First renal flare before death; missing if none", nullable=True),
+        _day("eskd_day", "Kidney failure before death; missing if none", nullable=True),
+        _day("death_day", "Death; missing if alive at the last visit", nullable=True),
     ),
-    ("patient_id",),
-    "Both potential days of the first renal flare, had every visit been attended",
+    ("patient_id", "arm"),
+    "Potential events under every arm up to the last scheduled visit, had every visit been attended",
 )
 
 COHORT_TABLES: tuple[Table, ...] = (PATIENTS, VISITS, TREATMENTS, EVENTS)
 """The four tables every cohort directory holds."""
 DERIVED_TABLES: tuple[Table, ...] = (RESPONSES, FLARES)
 """Tables written into ``derived/``."""
-TRUTH_TABLES: tuple[Table, ...] = (TRUTH_PATIENTS, TRUTH_RESPONSES, TRUTH_FLARES)
+TRUTH_TABLES: tuple[Table, ...] = (TRUTH_PATIENTS, TRUTH_RESPONSES, TRUTH_OUTCOMES)
 """Tables of ``truth/``, in synthetic cohorts only."""
 
 

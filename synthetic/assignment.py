@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cohort.errors import CalibrationError
-from cohort.response import BoolArray
+from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline, Covariates, draw_baseline
+from synthetic.design import Design
 from synthetic.model import AssignmentModel, PatientModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -22,11 +23,12 @@ _MOST_BATCHES = 400
 class AssignedBaseline:
     """Baseline patients with their arm.
 
-    ``tacrolimus`` has shape ``(n,)``; ``logit`` is the log odds of tacrolimus without the calendar term;
-    ``draws`` counts the candidate assignments drawn until one met the conditions.
+    ``arm`` (position) and ``tacrolimus`` have shape ``(n,)``; ``logit`` is the log odds of tacrolimus up to a
+    constant, without the calendar term; ``draws`` counts the candidate assignments until one met the conditions.
     """
 
     baseline: Baseline
+    arm: IntArray
     tacrolimus: BoolArray
     logit: FloatArray
     draws: int
@@ -46,14 +48,35 @@ class Balance:
     class_v_more_on_tacrolimus: BoolArray
 
 
-def assignment_logit(baseline: Covariates, model: AssignmentModel) -> FloatArray:
-    """Return the log odds of tacrolimus, up to a constant and the calendar term, shape ``(n,)``."""
-    return np.asarray(
-        model.class_v * baseline.class_v
-        + model.log_upcr * np.log(baseline.upcr / 300.0) / model.log_upcr_sd
-        + model.refractory * baseline.refractory
-        + model.latent_severity * baseline.latent_severity
+def tacrolimus_logit(baseline: Covariates, model: PatientModel, *, randomised: bool) -> FloatArray:
+    """Return the log odds of tacrolimus up to a constant, shape ``(n,)``: the confounding by indication and by centre.
+
+    Zero for everybody if arms are ``randomised``. The calendar term acts through index dates and is not part of it.
+    """
+    rule = model.assignment
+    if randomised:
+        return np.zeros(baseline.size)
+    indication = (
+        rule.class_v * baseline.class_v
+        + rule.log_upcr * np.log(baseline.upcr / 300.0) / rule.log_upcr_sd
+        + rule.refractory * baseline.refractory
+        + rule.latent_severity * baseline.latent_severity
     )
+    return np.asarray(rule.strength * (indication + baseline.centre.practice))
+
+
+def arm_probabilities(logit: FloatArray, intercepts: FloatArray, tacrolimus: BoolArray) -> FloatArray:
+    """Return each patient's probability of each arm, shape ``(n, arms)``.
+
+    Parameters
+    ----------
+    logit
+        Log odds of tacrolimus up to a constant, shape ``(n,)``.
+    intercepts, tacrolimus
+        Constant of each arm and whether it takes tacrolimus, shape ``(arms,)``.
+    """
+    odds = np.exp(intercepts + np.where(tacrolimus, logit[:, None], 0.0))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def compare_arms(baseline: Baseline, tacrolimus: BoolArray) -> Balance:
@@ -109,36 +132,73 @@ def meets_print(balance: Balance, rule: AssignmentModel) -> BoolArray:
     )
 
 
-def draw_assigned(treated: int, untreated: int, model: PatientModel, random: np.random.Generator) -> AssignedBaseline:
-    """Draw patients and arms until the arms look as the paper says.
+def draw_assigned(
+    design: Design, model: PatientModel, random: np.random.Generator, *, as_printed: bool
+) -> AssignedBaseline:
+    """Draw patients and arms of exactly the printed sizes.
 
-    A set of ``treated + untreated`` patients is drawn from the source population; tacrolimus goes to the ``treated``
-    patients with the highest logit plus logistic noise. The noise is drawn again, and after a batch of candidates the
-    patients too, until pure class V is significantly more frequent on tacrolimus (Pearson) while no balance covariate
-    differs significantly or by more than the cap on the standardised mean difference.
+    A set of patients is drawn from the source population. Arms are dealt by lot if the study was randomised or has
+    more than two arms; otherwise tacrolimus goes to the patients with the highest logit plus logistic noise. If print
+    says how the arms compare, the noise is drawn again, and after a batch of candidates the patients too, until pure
+    class V is significantly more frequent on tacrolimus (Pearson) while no balance covariate differs significantly or
+    by more than the cap on the standardised mean difference.
+
+    Parameters
+    ----------
+    design
+        Arms and sizes.
+    model
+        Patient model.
+    random
+        Stream to draw from.
+    as_printed
+        Whether the arms must compare as the flagship paper says.
 
     Raises
     ------
     CalibrationError
         If no candidate meets the conditions.
     """
-    size = treated + untreated
+    if not as_printed:
+        baseline = draw_baseline(design.total, model, random)
+        logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
+        return _assigned(baseline, _deal(design, logit, random), logit, design, 1)
+    treated = int(design.sizes[0])
     for batch in range(_MOST_BATCHES):
-        baseline = draw_baseline(size, model.baseline, model.laboratory, random)
-        logit = assignment_logit(baseline, model.assignment)
-        liking = logit[:, None] + random.logistic(size=(size, _BATCH))
+        baseline = draw_baseline(design.total, model, random)
+        logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
+        liking = logit[:, None] + random.logistic(size=(design.total, _BATCH))
         varying = (baseline.class_v, *baseline.balance_covariates().values())
         if any(len(np.unique(column)) < 2 for column in varying):
             continue
+        untreated = design.total - treated
         tacrolimus = liking >= np.partition(liking, untreated, axis=0)[untreated]
         met = np.flatnonzero(meets_print(compare_arms(baseline, tacrolimus), model.assignment))
         if met.size:
             first = int(met[0])
-            return AssignedBaseline(baseline, tacrolimus[:, first], logit, batch * _BATCH + first + 1)
+            arm = np.where(tacrolimus[:, first], 0, 1)
+            return _assigned(baseline, arm, logit, design, batch * _BATCH + first + 1)
     raise CalibrationError(
         f"none of {_MOST_BATCHES * _BATCH} draws has class V significantly more frequent on tacrolimus and all else "
         "similar",
         where="baseline",
-        got=f"class V log odds ratio {model.assignment.class_v:g}, cap {model.assignment.smd_cap:g}",
-        remedy="raise the class V coefficient or the cap, or lower the other coefficients",
+        got=f"assignment.strength {model.assignment.strength:g}, assignment.class_v {model.assignment.class_v:g}, "
+        f"assignment.smd_cap {model.assignment.smd_cap:g}",
+        remedy="bring the strength nearer to 1, raise class_v or smd_cap, or lower the other coefficients",
     )
+
+
+def _deal(design: Design, logit: FloatArray, random: np.random.Generator) -> IntArray:
+    """Give every arm its size: those who like tacrolimus best get it, by lot where the logit is the same."""
+    liking = logit + random.logistic(size=design.total)
+    arm = np.empty(design.total, dtype=np.int64)
+    arm[np.argsort(-liking, kind="stable")] = np.repeat(np.arange(len(design.sizes)), design.sizes)
+    taking = np.flatnonzero(design.tacrolimus[arm])
+    arm[taking] = random.permutation(arm[taking])
+    others = np.flatnonzero(~design.tacrolimus[arm])
+    arm[others] = random.permutation(arm[others])
+    return arm
+
+
+def _assigned(baseline: Baseline, arm: IntArray, logit: FloatArray, design: Design, draws: int) -> AssignedBaseline:
+    return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, draws)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,22 +10,12 @@ import numpy.typing as npt
 from cohort.codes import IsnRpsClass
 from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
+from synthetic.centres import CentreEffects, draw_centres
 from synthetic.labs import LEVELS, LabPatient, Secondary, draw_secondary
-from synthetic.model import BaselineModel, LaboratoryModel
+from synthetic.model import PatientModel
+from synthetic.random_source import RandomSource
 
 FloatArray = npt.NDArray[np.float64]
-
-
-class RandomSource(Protocol):
-    """What the course and the covariates are drawn from: pseudo-random, or quasi-random for calibration."""
-
-    def standard_normal(self, size: int | tuple[int, ...]) -> FloatArray:
-        """Draw standard normal values."""
-        ...
-
-    def random(self, size: int | tuple[int, ...]) -> FloatArray:
-        """Draw values uniform on (0, 1)."""
-        ...
 
 
 CLASSES: tuple[str, ...] = tuple(code.value for code in IsnRpsClass)
@@ -38,7 +27,10 @@ _QUIET_CLASSES = (CLASS_II, CLASS_V)
 
 @dataclass(frozen=True, slots=True)
 class Covariates:
-    """What a patient brings to the index date, every array of shape ``(n,)``; UPCR and creatinine in hundredths."""
+    """What a patient brings to the index date, every array of shape ``(n,)``; UPCR and creatinine in hundredths.
+
+    ``centre`` holds the patients' centre and its effects.
+    """
 
     latent_severity: FloatArray
     age_years: FloatArray
@@ -54,6 +46,7 @@ class Covariates:
     refractory: BoolArray
     upcr: IntArray
     creatinine: IntArray
+    centre: CentreEffects
 
     @property
     def size(self) -> int:
@@ -89,28 +82,26 @@ class Baseline(Covariates):
         return {name: values.astype(np.float64) for name, values in columns.items()}
 
 
-def draw_baseline(
-    size: int, model: BaselineModel, laboratory: LaboratoryModel, random: np.random.Generator
-) -> Baseline:
+def draw_baseline(size: int, model: PatientModel, random: np.random.Generator) -> Baseline:
     """Draw ``size`` patients of the source population, before treatment assignment, with laboratory values of day 0."""
     covariates = draw_covariates(size, model, random)
     level = random.standard_normal((LEVELS, size))
-    shift = np.asarray(model.class_activity)[covariates.lupus_class]
+    shift = np.asarray(model.baseline.class_activity)[covariates.lupus_class]
     patient = LabPatient(covariates.latent_severity, covariates.female, shift, level)
     values = {field.name: getattr(covariates, field.name) for field in fields(Covariates)}
-    labs = draw_secondary(covariates.upcr, patient, laboratory, random)
+    labs = draw_secondary(covariates.upcr, patient, model.laboratory, random)
     return Baseline(**values, laboratory_level=level, labs=labs)
 
 
-def draw_covariates(size: int, model: BaselineModel, random: RandomSource) -> Covariates:
+def draw_covariates(size: int, parts: PatientModel, random: RandomSource) -> Covariates:
     """Draw ``size`` patients from the source population, before treatment assignment.
 
     Parameters
     ----------
     size
         Number of patients.
-    model
-        Marginals and correlations.
+    parts
+        Patient model; its baseline and centre parts are used.
     random
         Stream to draw from.
 
@@ -121,7 +112,10 @@ def draw_covariates(size: int, model: BaselineModel, random: RandomSource) -> Co
     """
     from scipy.special import ndtr, ndtri
 
-    severity = random.standard_normal(size)
+    model = parts.baseline
+    centre = draw_centres(size, parts.centres, random)
+    # Centres move the mean of severity and leave its variance over all patients at one.
+    severity = centre.case_mix + np.sqrt(1.0 - centre.case_mix_variance) * random.standard_normal(size)
     correlation = np.asarray(model.severity_correlations)
     own = random.standard_normal((len(correlation), size))
     z = correlation[:, None] * severity + np.sqrt(1.0 - correlation**2)[:, None] * own
@@ -161,6 +155,7 @@ def draw_covariates(size: int, model: BaselineModel, random: RandomSource) -> Co
         refractory=ndtr(-z[7]) < model.refractory,
         upcr=upcr_hundredths,
         creatinine=_hundredths(creatinine, model.creatinine_minimum, model.creatinine_maximum),
+        centre=centre,
     )
 
 

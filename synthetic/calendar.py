@@ -1,4 +1,4 @@
-"""Who is seen at which visit, when, and why follow-up ends: nested attendance of the reconstructed size."""
+"""When patients are seen, who leaves when and why: in exact numbers, or by chance at calibrated constants."""
 
 from __future__ import annotations
 
@@ -9,148 +9,195 @@ import numpy.typing as npt
 
 from cohort.codes import DAYS_PER_MONTH, EndReason
 from cohort.response import BoolArray, IntArray
-from synthetic.model import CourseModel, PatientModel
+from synthetic.course import NO_DAY
+from synthetic.model import CalendarModel, CourseModel, PatientModel
+from synthetic.mortality import Mortality
 
 FloatArray = npt.NDArray[np.float64]
 DateArray = npt.NDArray[np.datetime64]
 
 _SHORTEST_STAY = 7
+_LARGEST_WINDOW = 0.45
+"""Largest window around a visit as a share of the time to the nearest other visit, so that visits keep their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attendance:
     """Visits and follow-up of ``n`` patients over ``v`` scheduled visits after day 0.
 
-    ``last_visit`` is the position of the last visit attended (-1: only day 0); ``visit_day`` has shape ``(n, v)``
-    and holds the day each visit takes or would take place.
+    ``last_visit`` is the position of the last visit under observation (-1: only day 0); ``visit_day`` and ``missed``
+    have shape ``(n, v)``: the day each visit takes or would take place, and whether it is missed by a patient who
+    stays under observation. ``death_day`` is the day of death, observed or not, or ``NO_DAY``.
     """
 
     last_visit: IntArray
     visit_day: IntArray
+    missed: BoolArray
     follow_up_days: IntArray
     end_reason: npt.NDArray[np.str_]
+    death_day: IntArray
     index_date: DateArray
 
     @property
     def attended(self) -> BoolArray:
         """Whether each visit is attended, shape ``(n, v)``."""
-        return np.asarray(np.arange(self.visit_day.shape[1]) <= self.last_visit[:, None])
+        return np.asarray((np.arange(self.visit_day.shape[1]) <= self.last_visit[:, None]) & ~self.missed)
 
 
-def draw_last_visit(arm: IntArray, assessed: IntArray, random: np.random.Generator) -> IntArray:
-    """Give each patient a last attended visit so that every arm has exactly the assessed numbers at each visit.
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Scheduled visits after day 0: nominal day and largest distance from it in days, each of shape ``(v,)``."""
 
-    Parameters
-    ----------
-    arm
-        Position of each patient's arm, shape ``(n,)``.
-    assessed
-        Patients assessed per arm and visit, shape ``(arms, v)``, never increasing along an arm.
-    random
-        Stream to draw from; who leaves does not depend on anything else.
+    day: IntArray
+    window: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What decides when ``n`` patients leave, each of shape ``(n,)``.
+
+    ``arm`` is a position, ``death`` and ``early`` are relative hazards of death and of leaving early.
     """
-    visits = assessed.shape[1]
-    last = np.empty(len(arm), dtype=np.int64)
-    for position, numbers in enumerate(assessed):
-        members = np.flatnonzero(arm == position)
-        leaving = -np.diff(np.concatenate([[len(members)], numbers, [0]]))
-        last[random.permutation(members)] = np.repeat(np.arange(-1, visits), leaving)
-    return last
+
+    arm: IntArray
+    tacrolimus: BoolArray
+    death: FloatArray
+    early: FloatArray
 
 
-def draw_last_visit_by_chance(arm: IntArray, share_assessed: FloatArray, random: np.random.Generator) -> IntArray:
-    """Give each patient a last attended visit so that the assessed shares of an arm are met in expectation.
-
-    Parameters
-    ----------
-    arm
-        Position of each patient's arm, shape ``(n,)``.
-    share_assessed
-        Share of the arm assessed at each visit, shape ``(arms, v)``, never increasing along an arm.
-    random
-        Stream to draw from.
-    """
-    uniform = random.random(len(arm))
-    return np.asarray((uniform[:, None] < share_assessed[arm]).sum(axis=1) - 1, dtype=np.int64)
+def schedule(months: IntArray, model: CalendarModel) -> Schedule:
+    """Return the schedule of visits at ``months`` after day 0, shape ``(v,)``."""
+    day = np.rint(months * DAYS_PER_MONTH).astype(np.int64)
+    window = np.interp(months, model.visit_window_months, model.visit_window_days)
+    gaps = np.diff(np.concatenate([[0], day, [2 * day[-1]]]))
+    nearest = np.minimum(gaps[:-1], gaps[1:])
+    return Schedule(day, np.floor(np.minimum(window, _LARGEST_WINDOW * nearest)).astype(np.int64))
 
 
-def draw_attendance(
-    last: IntArray,
-    arm: IntArray,
-    tacrolimus: BoolArray,
+def draw_visit_days(size: int, plan: Schedule, model: CalendarModel, random: np.random.Generator) -> IntArray:
+    """Draw the day of each visit around its nominal day, shape ``(size, v)``."""
+    spread = random.normal(0.0, plan.window * model.visit_jitter_sd, (size, len(plan.day)))
+    return np.asarray(plan.day + np.clip(np.rint(spread), -plan.window, plan.window).astype(np.int64))
+
+
+def attendance_by_count(
+    leaving: Leaving,
+    numbers: IntArray,
     months: IntArray,
-    hazard_ratio: FloatArray,
+    mortality: Mortality,
     parts: PatientModel,
     random: np.random.Generator,
 ) -> Attendance:
-    """Draw visit days, end of follow-up and index dates.
+    """Draw attendance with exactly ``numbers`` patients under observation, shape ``(arms, v)``, nobody missing a visit.
 
-    Early ends are the data lock (the index date follows from it), loss to follow-up, or death; deaths happen among
-    those who leave, at the borrowed rate over all person-time of the interval.
-
-    Parameters
-    ----------
-    last
-        Position of each patient's last attended visit, -1 for day 0, shape ``(n,)``.
-    arm
-        Position of each patient's arm, shape ``(n,)``.
-    tacrolimus
-        Whether the patient takes tacrolimus, shape ``(n,)``: index dates then lie later, the log density ratio per
-        calendar year being the assignment model's coefficient.
-    months
-        Months of the scheduled visits after day 0, shape ``(v,)``.
-    hazard_ratio
-        Relative hazard of death, shape ``(n,)``.
-    parts
-        Patient model; its calendar, course and assignment parts are used.
-    random
-        Stream to draw from.
+    Deaths happen among those who leave, at the borrowed rate over all person-time of the interval.
     """
-    model, course = parts.calendar, parts.course
-    size, visits = len(arm), len(months)
-    nominal = np.rint(months * DAYS_PER_MONTH).astype(np.int64)
-    window = np.asarray(model.visit_window_days, dtype=np.int64)
-    jitter = np.clip(
-        np.rint(random.normal(0.0, window * model.visit_jitter_sd, (size, visits))), -window, window
-    ).astype(np.int64)
-    visit_day = nominal + jitter
-    completed = last == visits - 1
-    starts = np.where(last < 0, 0, np.take_along_axis(visit_day, np.maximum(last, 0)[:, None], axis=1)[:, 0])
-    following = np.minimum(last + 1, visits - 1)
-    latest = np.where(completed, nominal[-1] + window[-1], (nominal - window)[following] - 1)
-    earliest = starts + _SHORTEST_STAY
-    end = np.where(
-        completed, latest, earliest + np.floor(random.random(size) * (latest - earliest + 1)).astype(np.int64)
-    )
-
-    reason = np.where(random.random(size) < model.lost_share, EndReason.LOST.value, EndReason.DATA_LOCK.value)
-    dies = random.random(size) < _death_probability(last, completed, latest - starts, arm, hazard_ratio, course)
+    plan = schedule(months, parts.calendar)
+    last = _last_visit_by_count(leaving, numbers, random)
+    visit_day = draw_visit_days(len(last), plan, parts.calendar, random)
+    end, interval = _end_by_last_visit(last, visit_day, plan, random)
+    completed = last == len(months) - 1
+    reason = _early_reason(len(last), parts.calendar, random)
+    dies = random.random(len(last)) < _death_probability(last, completed, interval, leaving, parts.course)
     reason = np.where(completed, EndReason.COMPLETED.value, np.where(dies, EndReason.DEATH.value, reason))
-    lock = np.datetime64(model.data_lock, "D")
-    first = np.datetime64(f"{model.first_index_year}-01-01", "D")
+    later = mortality.day_after(end, visit_day, leaving.death, random)
+    death_day = np.where(reason == EndReason.DEATH.value, end, later)
+    index_date = _draw_index_dates(reason, end, leaving.tacrolimus, parts, random)
+    return Attendance(last, visit_day, np.zeros_like(visit_day, dtype=bool), end, reason, death_day, index_date)
+
+
+def attendance_by_chance(
+    leaving: Leaving,
+    stays: FloatArray,
+    months: IntArray,
+    mortality: Mortality,
+    parts: PatientModel,
+    random: np.random.Generator,
+) -> Attendance:
+    """Draw attendance at calibrated constants, nobody missing a visit.
+
+    ``stays``, shape ``(arms, v)``, is the probability of not having left by each visit at a relative hazard of one,
+    death aside.
+    """
+    plan = schedule(months, parts.calendar)
+    size = len(leaving.arm)
+    visit_day = draw_visit_days(size, plan, parts.calendar, random)
+    stay = stays[leaving.arm] ** leaving.early[:, None]
+    by_leaving = (random.random(size)[:, None] < stay).sum(axis=1) - 1
+    death_day = mortality.day_after(np.zeros(size, dtype=np.int64), visit_day, leaving.death, random)
+    alive = np.where(death_day == NO_DAY, np.iinfo(np.int64).max, death_day)
+    left, _ = _end_by_last_visit(by_leaving, visit_day, plan, random)
+    last = np.minimum(by_leaving, (visit_day < alive[:, None]).sum(axis=1) - 1)
+    end = np.minimum(left, alive)
+    reason = np.where(
+        by_leaving == len(months) - 1, EndReason.COMPLETED.value, _early_reason(size, parts.calendar, random)
+    )
+    reason = np.where(alive <= left, EndReason.DEATH.value, reason)
+    index_date = _draw_index_dates(reason, end, leaving.tacrolimus, parts, random)
+    return Attendance(last, visit_day, np.zeros_like(visit_day, dtype=bool), end, reason, death_day, index_date)
+
+
+def _last_visit_by_count(leaving: Leaving, numbers: IntArray, random: np.random.Generator) -> IntArray:
+    """Give each patient a last visit, exactly ``numbers`` an arm and visit; who is at higher hazard leaves first."""
+    visits = numbers.shape[1]
+    last = np.empty(len(leaving.arm), dtype=np.int64)
+    stays = random.standard_exponential(len(last)) / leaving.early
+    for position, kept in enumerate(numbers):
+        members = np.flatnonzero(leaving.arm == position)
+        leaves = -np.diff(np.concatenate([[len(members)], kept, [0]]))
+        last[members[np.argsort(stays[members], kind="stable")]] = np.repeat(np.arange(-1, visits), leaves)
+    return last
+
+
+def _end_by_last_visit(
+    last: IntArray, visit_day: IntArray, plan: Schedule, random: np.random.Generator
+) -> tuple[IntArray, IntArray]:
+    """Draw the last day under observation of patients who do not die, and the days it was drawn from."""
+    completed = last == len(plan.day) - 1
+    starts = np.where(last < 0, 0, np.take_along_axis(visit_day, np.maximum(last, 0)[:, None], axis=1)[:, 0])
+    following = np.minimum(last + 1, len(plan.day) - 1)
+    latest = np.where(completed, plan.day[-1] + plan.window[-1], (plan.day - plan.window)[following] - 1)
+    earliest = np.minimum(starts + _SHORTEST_STAY, latest)
+    drawn = earliest + np.floor(random.random(len(last)) * (latest - earliest + 1)).astype(np.int64)
+    return np.where(completed, latest, drawn), latest - starts
+
+
+def _early_reason(size: int, model: CalendarModel, random: np.random.Generator) -> npt.NDArray[np.str_]:
+    lost = random.random(size) < model.lost_share
+    return np.where(lost, EndReason.LOST.value, EndReason.DATA_LOCK.value)
+
+
+def _draw_index_dates(
+    reason: npt.NDArray[np.str_],
+    end: IntArray,
+    tacrolimus: BoolArray,
+    parts: PatientModel,
+    random: np.random.Generator,
+) -> DateArray:
+    """Draw index dates; they follow from the end where the data lock is the reason, and else lie later on tacrolimus.
+
+    The log density ratio of tacrolimus per calendar year is the assignment model's coefficient.
+    """
+    lock = np.datetime64(parts.calendar.data_lock, "D")
+    first = np.datetime64(f"{parts.calendar.first_index_year}-01-01", "D")
     span = (lock - first).astype(np.int64) - end
-    tilt = np.where(tacrolimus, parts.assignment.calendar_year, 0.0) / 365.25
-    drawn = first + _truncated_exponential(random.random(size), tilt, span).astype("timedelta64[D]")
-    index_date = np.where(reason == EndReason.DATA_LOCK.value, lock - end.astype("timedelta64[D]"), drawn)
-    return Attendance(last, visit_day, end, reason, index_date)
+    slope = parts.assignment.strength * parts.assignment.calendar_year
+    tilt = np.where(tacrolimus, slope, 0.0) / 365.25
+    drawn = first + _truncated_exponential(random.random(len(end)), tilt, span).astype("timedelta64[D]")
+    return np.where(reason == EndReason.DATA_LOCK.value, lock - end.astype("timedelta64[D]"), drawn)
 
 
 def _death_probability(
-    last: IntArray,
-    completed: BoolArray,
-    interval_days: IntArray,
-    arm: IntArray,
-    hazard_ratio: FloatArray,
-    course: CourseModel,
+    last: IntArray, completed: BoolArray, interval_days: IntArray, leaving: Leaving, course: CourseModel
 ) -> FloatArray:
     """Spread the deaths expected over everybody's time in an interval over the patients who leave in it."""
     probability = np.zeros(len(last))
-    for position in np.unique(arm):
-        for band in np.unique(last[(arm == position) & ~completed]):
-            leavers = (arm == position) & (last == band)
-            at_risk = int(((arm == position) & (last >= band)).sum())
+    for position in np.unique(leaving.arm):
+        for band in np.unique(last[(leaving.arm == position) & ~completed]):
+            leavers = (leaving.arm == position) & (last == band)
+            at_risk = int(((leaving.arm == position) & (last >= band)).sum())
             expected = course.death_rate / 100 * at_risk * interval_days[leavers].mean() / 365.25
-            weight = hazard_ratio[leavers]
+            weight = leaving.death[leavers]
             probability[leavers] = np.minimum(expected * weight / weight.sum(), 0.9)
     return probability
 

@@ -11,58 +11,63 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from cohort.response import IntArray
 from synthetic.calibrate import Calibration, calibrate
-from synthetic.cuts import Counts
+from synthetic.design import Design
 from synthetic.model import PatientModel
 
 FloatArray = npt.NDArray[np.float64]
 
-_ARRAYS = ("share_assessed", "no_response_below", "complete_from")
+_ARRAYS = tuple(field.name for field in dataclasses.fields(Calibration))
 
 
-def fingerprint(arm_sizes: tuple[int, int], months: IntArray, counts: Counts, model: PatientModel) -> str:
+def fingerprint(design: Design, model: PatientModel) -> str:
     """Return a digest of everything a calibration depends on."""
+    parts = (
+        model.baseline, model.assignment, model.calendar, model.missing, model.effect, model.centres, model.course
+    )  # fmt: skip
     settings = {
-        "arm_sizes": arm_sizes,
-        "months": months.tolist(),
-        "counts": {name: getattr(counts, name).tolist() for name in ("assessed", "complete", "partial")},
-        "model": [dataclasses.asdict(part) for part in (model.baseline, model.assignment, model.course)],
+        "sizes": design.sizes.tolist(),
+        "tacrolimus": design.tacrolimus.tolist(),
+        "months": design.months.tolist(),
+        "randomised": design.randomised,
+        "counts": {name: getattr(design.counts, name).tolist() for name in ("assessed", "complete", "partial")},
+        "model": [dataclasses.asdict(part) for part in parts],
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def format_calibration(study: str, digest: str, calibration: Calibration) -> str:
-    """Return a calibration as TOML, the arm on tacrolimus first, one value per scheduled visit."""
+def format_calibration(design: Design, model: PatientModel, calibration: Calibration) -> str:
+    """Return a calibration as TOML: rows are arms, the reference last; columns are scheduled visits after day 0."""
     lines = [
-        "# Constants solved by synthetic.calibrate for the default patient model; not published numbers.",
-        "# Rows: the arm on tacrolimus, then the arm without; columns: scheduled visits after day 0.",
-        f'study = "{study}"',
-        f'settings = "{digest}"',
-        f"intercept = {calibration.intercept!r}",
+        "# Constants solved by synthetic.calibrate; not published numbers.",
+        f"# Rows: {', '.join(design.arms.tolist())}. Columns: months {', '.join(map(str, design.months.tolist()))}.",
+        f'study = "{design.study}"',
+        f'settings = "{fingerprint(design, model)}"',
     ]
     for name in _ARRAYS:
-        rows = [f"    [{', '.join(repr(float(value)) for value in row)}]," for row in getattr(calibration, name)]
-        lines += [f"{name} = [", *rows, "]"]
+        values = getattr(calibration, name)
+        if values.ndim == 1:
+            lines.append(f"{name} = [{_numbers(values)}]")
+        else:
+            lines += [f"{name} = [", *(f"    [{_numbers(row)}]," for row in values), "]"]
     return "\n".join(lines) + "\n"
 
 
-def calibration_for(
-    study: str, arm_sizes: tuple[int, int], months: IntArray, counts: Counts, model: PatientModel
-) -> Calibration:
-    """Return the shipped calibration if it is of these settings, and solve one otherwise.
+def calibration_for(design: Design, model: PatientModel) -> Calibration:
+    """Return the shipped calibration if it is of this design and model, and solve one otherwise.
 
     Parameters
     ----------
-    study
-        Name of the study.
-    arm_sizes, months, counts, model
+    design, model
         As in :func:`synthetic.calibrate.calibrate`.
     """
-    shipped = resources.files("synthetic") / "calibrations" / f"{study}.toml"
+    shipped = resources.files("synthetic") / "calibrations" / f"{design.study}.toml"
     if shipped.is_file():
         content = tomllib.loads(shipped.read_text(encoding="utf-8"))
-        if content["settings"] == fingerprint(arm_sizes, months, counts, model):
-            arrays = {name: np.asarray(content[name], dtype=np.float64) for name in _ARRAYS}
-            return Calibration(intercept=float(content["intercept"]), **arrays)
-    return calibrate(arm_sizes, months, counts, model)
+        if content["settings"] == fingerprint(design, model):
+            return Calibration(**{name: np.asarray(content[name], dtype=np.float64) for name in _ARRAYS})
+    return calibrate(design, model)
+
+
+def _numbers(values: FloatArray) -> str:
+    return ", ".join(repr(float(value)) for value in values)

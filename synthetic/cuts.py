@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
-from synthetic.course import COMPLETE, NO_RESPONSE, NOT_ASSESSED, PARTIAL
+from synthetic.course import COMPLETE, NO_RESPONSE, NOT_ASSESSED, PARTIAL, Fate
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -32,8 +32,9 @@ class Counts:
 class CountCut:
     """Cuts at order statistics, so that every arm and visit has exactly the counts.
 
-    Non-responders are the lowest scores among patients without a response so far, patients who flared, and, where
-    those are too few for the count, the responders with the lowest scores, who are given a flare.
+    Non-responders are patients with kidney failure, then the lowest scores among patients without a response so far
+    and patients who flared, and, where those are too few for the count, the responders with the lowest scores, who
+    are given a flare.
 
     Parameters
     ----------
@@ -49,9 +50,19 @@ class CountCut:
     arm: IntArray
     attended: BoolArray
 
-    def __call__(
-        self, visit: int, score: FloatArray, protected: BoolArray, can_flare: BoolArray
-    ) -> tuple[IntArray, BoolArray]:
+    def admit_failures(self, visit: int, failed: BoolArray, failing: BoolArray, uniform: FloatArray) -> BoolArray:
+        """Let as many fail as the counts of this and all later visits leave room for, the lowest ``uniform`` first."""
+        admitted = failing.copy()
+        for position, none in enumerate(self.counts.none):
+            members = np.flatnonzero(failing & (self.arm == position))
+            for patient in members[np.argsort(uniform[members], kind="stable")]:
+                admitted[patient] = False
+                seen = self.attended[patient, visit:]
+                taken = self.attended[(failed | admitted) & (self.arm == position), visit:].sum(axis=0)
+                admitted[patient] = bool((taken[seen] < none[visit:][seen]).all())
+        return admitted
+
+    def cut(self, visit: int, score: FloatArray, fate: Fate) -> tuple[IntArray, BoolArray]:
         """Cut one visit.
 
         Raises
@@ -61,20 +72,21 @@ class CountCut:
         """
         state = np.full(len(score), NOT_ASSESSED)
         forced = np.zeros(len(score), dtype=bool)
+        stuck = fate.protected & ~fate.can_flare
         for position in range(len(self.counts.assessed)):
             none, partial = int(self.counts.none[position, visit]), int(self.counts.partial[position, visit])
             members = np.flatnonzero((self.arm == position) & self.attended[:, visit])
-            stuck = protected[members] & ~can_flare[members]
-            order = members[np.lexsort((score[members], stuck, protected[members]))]
+            keys = (score[members], stuck[members], fate.protected[members], ~fate.failed[members])
+            order = members[np.lexsort(keys)]
             without = order[:none]
-            if len(order) != self.counts.assessed[position, visit] or np.any(protected[without] & ~can_flare[without]):
+            if len(order) != self.counts.assessed[position, visit] or np.any(stuck[without]):
                 raise CalibrationError(
                     "the attendance cannot carry the printed counts",
                     where=f"arm {position}, visit {visit + 1}",
                     got=f"{len(order)} assessed for {none} without response and {partial} partial responders",
                     remedy="check the assessed numbers of the study",
                 )
-            forced[without] = protected[without]
+            forced[without] = fate.protected[without]
             state[without] = NO_RESPONSE
             rest = order[none:][np.argsort(score[order[none:]], kind="stable")]
             state[rest[:partial]] = PARTIAL

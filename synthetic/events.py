@@ -8,20 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import EndReason, Event, Grade
-from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
-from synthetic.course import NO_DAY, NO_RESPONSE
+from synthetic.course import NO_DAY
 from synthetic.model import CourseModel
-from synthetic.observed import ObservedCourse
 from synthetic.visits import FlareRows, VisitRows
 
 FloatArray = npt.NDArray[np.float64]
 
 _FLARE_GRADES = {1: Grade.MILD, 2: Grade.MODERATE, 3: Grade.SEVERE}
-_CLEAR_OF_VISIT = 7
-_DAYS_TO_FAILURE = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,60 +28,6 @@ class EventRows:
     day: IntArray
     event: npt.NDArray[np.str_]
     grade: npt.NDArray[np.str_]
-
-
-def poor_outcome_hazard_ratio(baseline: Baseline, model: CourseModel) -> FloatArray:
-    """Return the relative hazard of a poor outcome (kidney failure or death) by severity, shape ``(n,)``, mean one."""
-    relative = np.exp(np.log(model.poor_outcome_hr_severity) * baseline.latent_severity)
-    return np.asarray(relative / relative.mean())
-
-
-def kidney_failure_hazard_ratio(baseline: Baseline, model: CourseModel) -> FloatArray:
-    """Return the relative hazard of kidney failure, shape ``(n,)``: that of a poor outcome, raised by a low eGFR."""
-    egfr = ckd_epi_2021(baseline.creatinine / 100.0, baseline.age_years, baseline.female)
-    return np.asarray(poor_outcome_hazard_ratio(baseline, model) * np.where(egfr < 60.0, model.eskd_hr_low_egfr, 1.0))
-
-
-def draw_kidney_failure(
-    attendance: Attendance,
-    course: ObservedCourse,
-    hazard_ratio: FloatArray,
-    model: CourseModel,
-    random: np.random.Generator,
-) -> IntArray:
-    """Draw the day of kidney failure among patients whose course ends without response; ``NO_DAY`` for the others.
-
-    The borrowed rate over everybody's person-time falls on the time without response in which a course ended.
-    """
-    size, visits = course.state.shape
-    last = attendance.last_visit
-    failing_since = np.full(size, NO_DAY)
-    unbroken = np.ones(size, dtype=bool)
-    for visit in range(visits - 1, -1, -1):
-        attended = visit <= last
-        unbroken &= ~attended | (course.state[:, visit] == NO_RESPONSE)
-        failing_since = np.where(attended & unbroken, attendance.visit_day[:, visit], failing_since)
-    first = failing_since + _DAYS_TO_FAILURE
-    span = np.where(failing_since == NO_DAY, 0, np.maximum(attendance.follow_up_days - first, 0))
-    exposure = span * hazard_ratio
-    if not exposure.any():
-        return np.full(size, NO_DAY)
-    expected = model.eskd_rate / 100 / 365.25 * attendance.follow_up_days.sum()
-    fails = random.random(size) < -np.expm1(-_hazard_for(expected, exposure) * exposure)
-    day = first + np.floor(random.random(size) * span).astype(np.int64)
-    for visit in range(visits):
-        near = (np.abs(day - attendance.visit_day[:, visit]) < _CLEAR_OF_VISIT) & (visit <= last)
-        day = np.where(near, attendance.visit_day[:, visit] - _CLEAR_OF_VISIT, day)
-    return np.where(fails, day, NO_DAY)
-
-
-def _hazard_for(expected: float, exposure: FloatArray) -> float:
-    """Return the hazard at which ``expected`` of the exposed patients fail; at most half of them can."""
-    from scipy.optimize import brentq
-
-    wanted = min(expected, 0.5 * np.count_nonzero(exposure))
-    longest = exposure.max()
-    return float(brentq(lambda hazard: -np.expm1(-hazard * exposure).sum() - wanted, 0.0, 1000.0 / longest, xtol=1e-15))
 
 
 def doubling_rows(visits: VisitRows, baseline: Baseline) -> EventRows:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from cohort.definitions import KDIGO_2012, KIM2025
-from cohort.provenance import provenance_table
 from cohort.record import Measure, Study
 from cohort.seeds import SeedTree
 from cohort.store import Cohort
-from synthetic.calibration_file import calibration_for
+from synthetic.design import design_of
 from synthetic.findings import conditioned_measures, conditions_on
 from synthetic.model import PatientModel
 from synthetic.reconstruct import DEFAULT, Reconstruction, reconstruct
-from synthetic.story import arm_sizes, draw_exact_story, study_counts
+from synthetic.scenario import DEFAULT_SCENARIO, Scenario
+from synthetic.scenario_notes import assumptions, scenario_notes
+from synthetic.setting import settle
+from synthetic.story import draw_exact_story, prints_comparison
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
 
 
@@ -32,7 +33,7 @@ def generate_exact(
     study: Study,
     *,
     seed: int,
-    model: PatientModel | None = None,
+    scenario: Scenario = DEFAULT_SCENARIO,
     reconstruction: Reconstruction | None = None,
 ) -> GeneratedCohort:
     """Generate a cohort whose published rates are exact.
@@ -43,8 +44,8 @@ def generate_exact(
         Study with two arms, one of them on tacrolimus.
     seed
         Root of all random streams.
-    model
-        Patient model; the default holds the borrowed and assumed numbers of the package.
+    scenario
+        Dials of the patient model; by default the borrowed and assumed numbers of the package.
     reconstruction
         Whole patients behind the printed rates; by default the study's rule is applied.
 
@@ -68,13 +69,17 @@ def generate_exact(
     >>> made.cohort.patients["arm"].value_counts().to_dict()
     {'tacrolimus': 92, 'no_tacrolimus': 87}
     """
-    model = model or PatientModel()
     reconstruction = reconstruction or reconstruct(study)
+    # An alternative reading may need more flares than the model has; truth keeps the default reading's thresholds.
+    default = reconstruction if reconstruction.name == DEFAULT else reconstruct(study)
+    setting = settle(design_of(study, default), scenario)
+    model, calibration = setting.model, setting.calibration
+    design = design_of(study, reconstruction)
     tree = SeedTree(seed).child("exact")
-    drawn = draw_exact_story(study, reconstruction, model, tree)
+    drawn = draw_exact_story(study, design, calibration, model, tree)
     story = drawn.story
     cohort = Cohort(
-        patients=patients_frame(story, study),
+        patients=patients_frame(story, design),
         visits=visits_frame(story, model, tree),
         treatments=treatments_frame(story, model, tree),
         events=events_frame(story),
@@ -82,29 +87,30 @@ def generate_exact(
         seed=seed,
         mode="exact",
         notes={
+            "scenario": scenario_notes(scenario, model),
             "reconstruction": reconstruction.name,
             "assignment_draws": story.assigned.draws,
             "course_draws": drawn.course_draws,
             "conditioned_on": [
-                "pure class V significantly more frequent on tacrolimus (Pearson chi-square, p < 0.05)",
-                "no other baseline covariate that is compared significantly different (Welch t or Pearson, p >= 0.05); "
-                "index date, treatments and refractory disease are not compared",
-                f"every standardised mean difference of those at most {model.assignment.smd_cap:g}",
+                *(_baseline_conditions(model) if prints_comparison(study, design) else ()),
                 *conditions_on(study),
             ],
             "conditioned_measures": [
-                Measure.CLASS_V.value,
-                Measure.BASELINE_BALANCE.value,
+                *((Measure.CLASS_V.value, Measure.BASELINE_BALANCE.value) if prints_comparison(study, design) else ()),
                 *(measure.value for measure in conditioned_measures(study)),
             ],
             "response_definition": KIM2025.name,
             "flare_definition": KDIGO_2012.name,
-            "assumptions": provenance_table(*model.parts, KIM2025, KDIGO_2012).to_dict("records"),
+            "assumptions": assumptions(scenario, model),
         },
     )
-    months = np.asarray(study.visit_months, dtype=np.int64)
-    # An alternative reading may need more flares than the model has; truth keeps the default reading's thresholds.
-    default = reconstruction if reconstruction.name == DEFAULT else reconstruct(study)
-    counts = study_counts(study, default)
-    calibration = calibration_for(study.name, arm_sizes(study), months, counts, model)
-    return GeneratedCohort(cohort, truth_frames(story, months, calibration, model))
+    return GeneratedCohort(cohort, truth_frames(story, setting))
+
+
+def _baseline_conditions(model: PatientModel) -> tuple[str, ...]:
+    return (
+        "pure class V significantly more frequent on tacrolimus (Pearson chi-square, p < 0.05)",
+        "no other baseline covariate that is compared significantly different (Welch t or Pearson, p >= 0.05); "
+        "index date, treatments and refractory disease are not compared",
+        f"every standardised mean difference of those at most {model.assignment.smd_cap:g}",
+    )

@@ -80,6 +80,9 @@ class BaselineModel:
 class AssignmentModel:
     """Log odds of tacrolimus per standard deviation or level; the confounding by indication."""
 
+    strength: float = parameter(
+        1.0, "multiple of every log odds ratio of this set", _A, "0 is a randomised comparison; 1 is the default model"
+    )
     class_v: float = parameter(
         1.3, "log odds ratio", _A, "class V more frequent on tacrolimus (reported, no size printed)"
     )
@@ -106,11 +109,58 @@ class CalendarModel:
     data_lock: str = parameter(
         "2021-12-31", "date", Status.REPORTED_EARLIER, f"end of the record window, {_ABSTRACT_2022}"
     )
+    visit_window_months: tuple[int, ...] = parameter(
+        (6, 12, 24, 36, 60),
+        "months at which the windows below hold; between them in proportion",
+        _D,
+        "visits of Kim 2025",
+    )
     visit_window_days: tuple[int, ...] = parameter(
         (21, 30, 45, 60, 60), "days around months 6, 12, 24, 36, 60", _A, "routine clinic practice"
     )
     visit_jitter_sd: float = parameter(0.4, "share of the window", _A, "most visits near their month")
     lost_share: float = parameter(0.30, "proportion of early ends", _A, "most early ends are the data lock")
+    leaving_hr_severity: float = parameter(
+        1.0, "hazard ratio of leaving early per SD of severity", _A, "who leaves early does not depend on severity"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MissingModel:
+    """Visits missed by patients who stay under observation, and laboratory values missing at visits."""
+
+    missed_visit_share: float = parameter(
+        0.0, "share of unassessed patients who stay under observation", _A, "print gives only how many are assessed"
+    )
+    without_urine: float = parameter(
+        0.0, "share of missed visits that took place without urine", _A, "print gives only how many are assessed"
+    )
+    laboratory: float = parameter(
+        0.0, "probability that a secondary value is missing at a visit", _A, "complete unless asked otherwise"
+    )
+    mechanism: str = parameter(
+        "mcar", "mcar, mar (by baseline UPCR) or informative (by the latent course)", _A, "completely at random"
+    )
+    strength: float = parameter(1.0, "log odds of missing per SD, under mar and informative", _A, "moderate dependence")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectModel:
+    """What treatment does beyond response; the effect on response is solved from print and confounding."""
+
+    flare_hazard_ratio: float = parameter(
+        1.0, "hazard ratio of renal flare in response, against the reference arm", _A, "no difference was found"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CentreModel:
+    """Several centres whose effects are the normal scores of their number, in a different order for each effect."""
+
+    number: int = parameter(1, "centres", _A, "the flagship study has one; effects act from two on")
+    case_mix_sd: float = parameter(0.3, "SD of severity between centres", _A, "referral differs")
+    practice_sd: float = parameter(0.6, "log odds of tacrolimus between centres", _A, "practice differs")
+    outcome_sd: float = parameter(0.2, "SD of score between centres", _A, "care differs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +176,6 @@ class CourseModel:
     chronicity_scale: float = parameter(1.6, "points per SD of score weight", _B, _MOK)
     low_egfr_from: float = parameter(75.0, "mL/min/1.73 m2", _A, "lower eGFR makes response less likely")
     age_centre: float = parameter(35.5, "years, hazard ratio 1", _B, _MOK)
-    flare_mean_ratio: float = parameter(
-        1.131, "mean hazard ratio over the source population", _D, "two million patients of the source population"
-    )
     patient_sd: float = parameter(0.60, "SD of score", _A, "responses persist within a patient")
     visit_sd: float = parameter(0.60, "SD of score", _A, "visit-to-visit noise")
     visit_autocorrelation: float = parameter(0.50, "correlation of adjacent visits", _A, "carried over between visits")
@@ -291,6 +338,9 @@ class PatientModel:
     baseline: BaselineModel = field(default_factory=BaselineModel)
     assignment: AssignmentModel = field(default_factory=AssignmentModel)
     calendar: CalendarModel = field(default_factory=CalendarModel)
+    missing: MissingModel = field(default_factory=MissingModel)
+    effect: EffectModel = field(default_factory=EffectModel)
+    centres: CentreModel = field(default_factory=CentreModel)
     course: CourseModel = field(default_factory=CourseModel)
     kidney: KidneyModel = field(default_factory=KidneyModel)
     treatment: TreatmentModel = field(default_factory=TreatmentModel)
@@ -303,6 +353,9 @@ class PatientModel:
             self.baseline,
             self.assignment,
             self.calendar,
+            self.missing,
+            self.effect,
+            self.centres,
             self.course,
             self.kidney,
             self.treatment,

@@ -1,4 +1,4 @@
-"""What of a course is observed: visits that are attended, and flares before the end of follow-up."""
+"""What of a course is observed: visits attended, flares of a response seen before, and kidney failure in follow-up."""
 
 from __future__ import annotations
 
@@ -20,21 +20,28 @@ class ObservedCourse:
 
     ``state`` has the codes of :mod:`synthetic.course`; ``band_position`` is near 0 for the best and near 1 for the
     worst patient of the same state; ``flare_day`` is the day of a flare since the visit before, or ``NO_DAY``;
-    ``sustained`` marks flares after which the visit shows no response.
+    ``sustained`` marks flares after which the visit shows no response. ``failure_day``, shape ``(n,)``, is the day of
+    kidney failure or ``NO_DAY``.
     """
 
     state: IntArray
     band_position: FloatArray
     flare_day: IntArray
     sustained: BoolArray
+    failure_day: IntArray
 
 
 def observe(course: Course, band_position: FloatArray, attendance: Attendance) -> ObservedCourse:
-    """Hide what happens after the last visit attended, except flares before the end of follow-up."""
+    """Hide what nobody sees: states at visits not attended, what follows the end, flares of responses never seen."""
     attended = attendance.attended
     state = np.where(attended, course.state, NOT_ASSESSED)
     in_interval = np.arange(attended.shape[1]) <= attendance.last_visit[:, None] + 1
-    before_end = course.flare_day < attendance.follow_up_days[:, None]
-    flare_day = np.where(in_interval & before_end, course.flare_day, NO_DAY)
-    sustained = (flare_day != NO_DAY) & (state == NO_RESPONSE)
-    return ObservedCourse(state, band_position, flare_day, sustained)
+    shown = (course.flare_day != NO_DAY) & in_interval & (course.flare_day < attendance.follow_up_days[:, None])
+    responding = np.zeros(len(state), dtype=bool)
+    for visit in range(state.shape[1]):
+        shown[:, visit] &= responding
+        responding = np.where(attended[:, visit], state[:, visit] > NO_RESPONSE, responding & ~shown[:, visit])
+    flare_day = np.where(shown, course.flare_day, NO_DAY)
+    sustained = shown & (state == NO_RESPONSE)
+    failure_day = np.where(course.failure_day < attendance.follow_up_days, course.failure_day, NO_DAY)
+    return ObservedCourse(state, band_position, flare_day, sustained, failure_day)

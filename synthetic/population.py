@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
-from cohort.record import Study
 from cohort.response import IntArray
 from cohort.seeds import SeedTree
-from synthetic.assignment import AssignedBaseline, assignment_logit
+from synthetic.assignment import AssignedBaseline, arm_probabilities, tacrolimus_logit
 from synthetic.baseline import draw_baseline
-from synthetic.calendar import draw_attendance, draw_last_visit_by_chance
-from synthetic.calibrate import Calibration, ThresholdCut
-from synthetic.course import COMPLETE, PARTIAL, draw_noise, flare_hazard, walk_course
-from synthetic.events import poor_outcome_hazard_ratio
-from synthetic.model import PatientModel
+from synthetic.calendar import attendance_by_chance
+from synthetic.calibrate import ThresholdCut
+from synthetic.course import COMPLETE, PARTIAL, draw_noise, walk_course
+from synthetic.missing import miss_by_chance, missing_driver
 from synthetic.observed import observe
-from synthetic.story import FollowUp, Story, arm_sizes, finish_story, monotherapy, patient_ids
+from synthetic.setting import Setting
+from synthetic.story import FollowUp, Story, finish_story, leaving_of, patient_ids
 from synthetic.treatments import draw_treatment
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,19 +28,13 @@ BLOCK = 8192
 """Patients of a block. A block is drawn whole, even when only its first patients are used."""
 
 
-def draw_block(
-    study: Study, calibration: Calibration, model: PatientModel, tree: SeedTree, block: int, total: int
-) -> Story:
+def draw_block(setting: Setting, tree: SeedTree, block: int, total: int) -> Story:
     """Draw one block of a population.
 
     Parameters
     ----------
-    study
-        Study with one arm on tacrolimus and one not.
-    calibration
-        Constants of the study and model.
-    model
-        Patient model.
+    setting
+        Design, model and calibrated constants.
     tree
         Node of the population; the block has a branch of its own.
     block
@@ -47,31 +42,40 @@ def draw_block(
     total
         Patients of the whole population, for the width of identifiers.
     """
-    own = tree.child("block", block)
-    months = np.asarray(study.visit_months, dtype=np.int64)
-    assigned = _assign(calibration, model, own)
-    baseline, treated = assigned.baseline, assigned.tacrolimus
-    arm = np.where(treated, 0, 1)
-    calendar = own.child("calendar").generator()
-    attendance = draw_attendance(
-        draw_last_visit_by_chance(arm, calibration.share_assessed, calendar),
-        arm,
-        treated,
-        months,
-        poor_outcome_hazard_ratio(baseline, model.course),
+    ids = patient_ids(setting.design, block * BLOCK + 1, BLOCK, total)
+    return draw_patients(ids, setting, tree.child("block", block))
+
+
+def draw_patients(ids: npt.NDArray[np.str_], setting: Setting, own: SeedTree) -> Story:
+    """Draw patients called ``ids`` from the streams below ``own``."""
+    design, model, calibration = setting.design, setting.model, setting.calibration
+    assigned = _assign(len(ids), setting, own)
+    baseline, arm = assigned.baseline, assigned.arm
+    attendance = attendance_by_chance(
+        leaving_of(assigned, model),
+        calibration.stays,
+        design.months,
+        calibration.mortality,
         model,
-        calendar,
+        own.child("calendar").generator(),
     )
-    noise = draw_noise(baseline, len(months), model.course, own.child("response").generator())
-    cut = ThresholdCut(calibration.no_response_below[arm], calibration.complete_from[arm])
-    walked = walk_course(noise, flare_hazard(baseline, model.course), attendance.visit_day, cut, model.course)
+    noise = draw_noise(baseline, len(design.months), model.course, own.child("response").generator())
+    missed = miss_by_chance(
+        missing_driver(baseline, noise, model.missing),
+        arm,
+        attendance.last_visit,
+        calibration.attends,
+        own.child("missed").generator(),
+    )
+    attendance = replace(attendance, missed=missed)
+    cut = calibration.cut(arm)
+    walked = walk_course(noise, calibration.hazards(baseline, arm, model), attendance.visit_day, cut, model.course)
     position = threshold_positions(walked.state, walked.score, cut)
     random = own.child("treatment").generator()
-    alone = random.random(BLOCK) < monotherapy(study) / arm_sizes(study)[0]
-    treatment = draw_treatment(baseline, treated, alone & treated, model.treatment, random)
+    alone = random.random(len(ids)) < design.alone / design.sizes[0]
+    treatment = draw_treatment(baseline, assigned.tacrolimus, alone & assigned.tacrolimus, model.treatment, random)
     follow_up = FollowUp(attendance, noise, observe(walked, position, attendance))
-    ids = patient_ids(study, block * BLOCK + 1, BLOCK, total)
-    return finish_story(ids, assigned, treatment, follow_up, months, model, own)
+    return finish_story(ids, assigned, treatment, follow_up, design, model, own)
 
 
 def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -> FloatArray:
@@ -86,10 +90,11 @@ def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -
     return np.select([state == COMPLETE, state == PARTIAL], [above, below_complete], below_response)
 
 
-def _assign(calibration: Calibration, model: PatientModel, own: SeedTree) -> AssignedBaseline:
-    from scipy.special import expit
-
-    baseline = draw_baseline(BLOCK, model.baseline, model.laboratory, own.child("baseline").generator())
-    logit = calibration.intercept + assignment_logit(baseline, model.assignment)
-    treated = own.child("assignment").generator().random(BLOCK) < expit(logit)
-    return AssignedBaseline(baseline, treated, logit, 1)
+def _assign(size: int, setting: Setting, own: SeedTree) -> AssignedBaseline:
+    design, model = setting.design, setting.model
+    baseline = draw_baseline(size, model, own.child("baseline").generator())
+    logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
+    probability = arm_probabilities(logit, setting.calibration.intercepts, design.tacrolimus)
+    uniform = own.child("assignment").generator().random(size)
+    arm = (uniform[:, None] >= np.cumsum(probability, axis=1)[:, :-1]).sum(axis=1)
+    return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, 1)

@@ -11,25 +11,22 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cohort import __version__
 from cohort.definitions import KDIGO_2012, KIM2025
 from cohort.errors import OutputError, UsageError
 from cohort.output import MARK, check_free
-from cohort.provenance import provenance_table
-from cohort.record import Study
 from cohort.schema import COHORT_TABLES, TRUTH_TABLES
 from cohort.seeds import SeedTree
 from cohort.store import write_manifest, write_table
 from cohort.targets import load_study
-from synthetic.calibrate import Calibration
-from synthetic.calibration_file import calibration_for
-from synthetic.model import PatientModel
+from synthetic.design import design_of
 from synthetic.population import BLOCK, draw_block
 from synthetic.reconstruct import reconstruct
-from synthetic.story import arm_sizes, study_counts
+from synthetic.scenario import DEFAULT_SCENARIO, Scenario
+from synthetic.scenario_notes import assumptions, scenario_notes
+from synthetic.setting import Setting, settle
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
 
 
@@ -43,6 +40,7 @@ class PopulationPlan:
     study: str
     seed: int
     patients: int
+    scenario: Scenario = DEFAULT_SCENARIO
     blocks_per_part: int = 4
 
     def __post_init__(self) -> None:
@@ -100,32 +98,26 @@ def write_population(
     unfinished = target.parent / f".{target.name}.unfinished"
     _open_unfinished(unfinished, plan)
     study = load_study(plan.study)
-    calibration = study_calibration(study, PatientModel())
+    setting = settle(design_of(study, reconstruct(study)), plan.scenario)
     waiting = [part for part in range(plan.parts) if not _done(unfinished, part).exists()]
     for _ in range(plan.parts - len(waiting)):
         advance()
-    for _ in _run(waiting, jobs, plan, study, calibration, unfinished):
+    for _ in _run(waiting, jobs, plan, setting, unfinished):
         advance()
-    _finish(unfinished, plan, calibration)
+    _finish(unfinished, plan, setting)
     if target.exists():
         shutil.rmtree(target)
     unfinished.rename(target)
 
 
-def study_calibration(study: Study, model: PatientModel) -> Calibration:
-    """Return the calibration of a study under ``model``, solved if it is not the shipped one."""
-    counts = study_counts(study, reconstruct(study))
-    return calibration_for(study.name, arm_sizes(study), np.asarray(study.visit_months), counts, model)
-
-
-def write_part(plan: PopulationPlan, study: Study, calibration: Calibration, folder: Path, part: int) -> int:
+def write_part(plan: PopulationPlan, setting: Setting, folder: Path, part: int) -> int:
     """Draw and write one part of every table; return its number."""
-    model, tree = PatientModel(), SeedTree(plan.seed).child("population")
+    tree = SeedTree(plan.seed).child("population")
     first = part * plan.blocks_per_part
     blocks = range(first, min(first + plan.blocks_per_part, -(-plan.patients // BLOCK)))
     frames: dict[str, list[pd.DataFrame]] = {table.name: [] for table in (*COHORT_TABLES, *TRUTH_TABLES)}
     for block in blocks:
-        for name, frame in _block_frames(plan, study, calibration, model, tree, block).items():
+        for name, frame in _block_frames(plan, setting, tree, block).items():
             frames[name].append(frame)
     for table in (*COHORT_TABLES, *TRUTH_TABLES):
         place = folder / table.path
@@ -137,15 +129,12 @@ def write_part(plan: PopulationPlan, study: Study, calibration: Calibration, fol
     return part
 
 
-def _block_frames(
-    plan: PopulationPlan, study: Study, calibration: Calibration, model: PatientModel, tree: SeedTree, block: int
-) -> dict[str, pd.DataFrame]:
-    story = draw_block(study, calibration, model, tree, block, plan.patients)
-    own = tree.child("block", block)
-    months = np.asarray(study.visit_months, dtype=np.int64)
-    truth = truth_frames(story, months, calibration, model)
+def _block_frames(plan: PopulationPlan, setting: Setting, tree: SeedTree, block: int) -> dict[str, pd.DataFrame]:
+    story = draw_block(setting, tree, block, plan.patients)
+    own, model = tree.child("block", block), setting.model
+    truth = truth_frames(story, setting)
     frames = {
-        "patients": patients_frame(story, study),
+        "patients": patients_frame(story, setting.design),
         "visits": visits_frame(story, model, own),
         "treatments": treatments_frame(story, model, own),
         "events": events_frame(story),
@@ -158,15 +147,13 @@ def _block_frames(
     return {name: frame[frame["patient_id"].isin(ids)] for name, frame in frames.items()}
 
 
-def _run(
-    waiting: list[int], jobs: int, plan: PopulationPlan, study: Study, calibration: Calibration, folder: Path
-) -> Iterator[int]:
+def _run(waiting: list[int], jobs: int, plan: PopulationPlan, setting: Setting, folder: Path) -> Iterator[int]:
     if jobs == 1:
         for part in waiting:
-            yield write_part(plan, study, calibration, folder, part)
+            yield write_part(plan, setting, folder, part)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(write_part, plan, study, calibration, folder, part) for part in waiting]
+        futures = [pool.submit(write_part, plan, setting, folder, part) for part in waiting]
         for future in as_completed(futures):
             yield future.result()
 
@@ -192,13 +179,14 @@ def _done(folder: Path, part: int) -> Path:
     return folder / f".done-{part:05d}"
 
 
-def _finish(folder: Path, plan: PopulationPlan, calibration: Calibration) -> None:
+def _finish(folder: Path, plan: PopulationPlan, setting: Setting) -> None:
     notes = {
         "patients": plan.patients,
-        "intercept": calibration.intercept,
+        "scenario": scenario_notes(setting.scenario, setting.model),
+        "intercepts": setting.calibration.intercepts.tolist(),
         "response_definition": KIM2025.name,
         "flare_definition": KDIGO_2012.name,
-        "assumptions": provenance_table(*PatientModel().parts, KIM2025, KDIGO_2012).to_dict("records"),
+        "assumptions": assumptions(setting.scenario, setting.model),
     }
     write_manifest(folder, study=plan.study, seed=plan.seed, mode="population", notes=notes)
     for left in (*folder.glob(".done-*"), folder / "plan.json"):

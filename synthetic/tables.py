@@ -6,32 +6,35 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cohort.codes import Ethnicity, Sex
+from cohort.codes import Ethnicity, Response, Sex
 from cohort.egfr import ckd_epi_2021
-from cohort.record import Study
 from cohort.response import IntArray
-from cohort.schema import EVENTS, PATIENTS, TREATMENTS, TRUTH_PATIENTS, VISITS
+from cohort.schema import EVENTS, PATIENTS, TREATMENTS, TRUTH_OUTCOMES, TRUTH_PATIENTS, TRUTH_RESPONSES, VISITS
 from cohort.seeds import SeedTree
-from synthetic.baseline import CLASSES
-from synthetic.calibrate import Calibration
-from synthetic.course import flare_hazard
+from synthetic.assignment import arm_probabilities
+from synthetic.baseline import CLASSES, Baseline
+from synthetic.course import NO_DAY
+from synthetic.design import Design
 from synthetic.model import PatientModel
-from synthetic.story import Story, arm_codes
+from synthetic.setting import Setting
+from synthetic.story import Story
 from synthetic.treatment_rows import treatment_rows
 from synthetic.treatments import tacrolimus_trough
-from synthetic.truth import flares_frame, potential_outcomes, responses_frame
+from synthetic.truth import potential_outcomes
 from synthetic.visits import UNSCHEDULED
 
 FloatArray = npt.NDArray[np.float64]
 
+_RESPONSES = np.array([Response.NR.value, Response.PR.value, Response.CR.value])
 
-def patients_frame(story: Story, study: Study) -> pd.DataFrame:
+
+def patients_frame(story: Story, design: Design) -> pd.DataFrame:
     """Lay out the table patients."""
     baseline, attendance, treatment = story.assigned.baseline, story.attendance, story.treatment
     columns = {
         "patient_id": story.ids,
-        "arm": np.where(story.assigned.tacrolimus, *arm_codes(study)),
-        "site": np.where(baseline.rheumatology_clinic, "rheumatology clinic", "nephrology clinic"),
+        "arm": design.arms[story.assigned.arm],
+        "site": _sites(baseline),
         "index_date": attendance.index_date.astype("datetime64[s]"),
         "age_years": baseline.age_years,
         "sex": np.where(baseline.female, Sex.FEMALE.value, Sex.MALE.value),
@@ -51,6 +54,16 @@ def patients_frame(story: Story, study: Study) -> pd.DataFrame:
         "end_reason": attendance.end_reason,
     }
     return pd.DataFrame(columns)[list(PATIENTS.column_names)]
+
+
+def _sites(baseline: Baseline) -> npt.NDArray[np.str_]:
+    """The centre, or the clinic within the only one."""
+    if baseline.centre.number == 1:
+        return np.where(baseline.rheumatology_clinic, "rheumatology clinic", "nephrology clinic")
+    digits = len(str(baseline.centre.number))
+    return np.array([f"centre {number + 1:0{digits}d}" for number in range(baseline.centre.number)])[
+        baseline.centre.index
+    ]
 
 
 def visits_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
@@ -123,38 +136,48 @@ def events_frame(story: Story) -> pd.DataFrame:
     return frame[list(EVENTS.column_names)]
 
 
-def truth_frames(
-    story: Story, months: IntArray, calibration: Calibration, model: PatientModel
-) -> dict[str, pd.DataFrame]:
-    """Lay out what a registry would not know: ``patients``, ``responses`` and ``flares``."""
-    baseline = story.assigned.baseline
-    year = story.attendance.index_date.astype("datetime64[Y]").astype(np.int64) + 1970
-    logit = story.assigned.logit + model.assignment.calendar_year * (year - year.mean())
+def truth_frames(story: Story, setting: Setting) -> dict[str, pd.DataFrame]:
+    """Lay out what a registry would not know: ``patients``, ``responses`` and ``outcomes``."""
+    design, calibration = setting.design, setting.calibration
+    assigned, arms, months = story.assigned, design.arms, design.months
+    probability = arm_probabilities(assigned.logit, calibration.intercepts, design.tacrolimus)
     patients = pd.DataFrame(
         {
             "patient_id": story.ids,
-            "propensity": _centred_probability(logit, story.assigned.tacrolimus.mean()),
-            "latent_severity": baseline.latent_severity,
+            "propensity": probability[:, design.tacrolimus].sum(axis=1),
+            "latent_severity": assigned.baseline.latent_severity,
         }
     )
+    attendance = story.attendance
     outcomes = potential_outcomes(
-        story.noise,
-        flare_hazard(baseline, model.course),
-        story.attendance.visit_day,
-        calibration,
-        model.course,
+        assigned.baseline, story.noise, attendance.visit_day, attendance.death_day, calibration, setting.model
+    )
+    size, visits = len(story.ids), len(months)
+    responses = pd.DataFrame(
+        {
+            "patient_id": np.repeat(story.ids, len(arms) * visits),
+            "arm": np.tile(np.repeat(arms, visits), size),
+            "visit_month": np.tile(months, size * len(arms)),
+            "response": _RESPONSES[outcomes.state.transpose(1, 0, 2).ravel()],
+        }
+    )
+    events = pd.DataFrame(
+        {
+            "patient_id": np.repeat(story.ids, len(arms)),
+            "arm": np.tile(arms, size),
+            "flare_day": _days(outcomes.flare_day.T.ravel()),
+            "eskd_day": _days(outcomes.failure_day.T.ravel()),
+            "death_day": _days(np.repeat(outcomes.death_day, len(arms))),
+        }
     )
     return {
         "patients": patients[list(TRUTH_PATIENTS.column_names)],
-        "responses": responses_frame(story.ids, months, outcomes),
-        "flares": flares_frame(story.ids, outcomes),
+        "responses": responses[list(TRUTH_RESPONSES.column_names)],
+        "outcomes": events[list(TRUTH_OUTCOMES.column_names)],
     }
 
 
-def _centred_probability(logit: FloatArray, share: float) -> FloatArray:
-    """Return inverse-logit probabilities with the intercept at which their mean is ``share``."""
-    from scipy.optimize import brentq
-    from scipy.special import expit
-
-    intercept = brentq(lambda value: float(expit(logit + value).mean() - share), -50.0, 50.0, xtol=1e-12)
-    return np.asarray(expit(logit + intercept))
+def _days(day: IntArray) -> pd.api.extensions.ExtensionArray:
+    values = pd.array(np.where(day == NO_DAY, 0, day), dtype="Int32")
+    values[day == NO_DAY] = pd.NA
+    return values

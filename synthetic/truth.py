@@ -1,7 +1,7 @@
-"""Potential outcomes: what would have happened to each patient under either treatment.
+"""Potential outcomes: what would have happened to each patient under every arm.
 
-Both courses are walked from the same noise at the calibrated thresholds of each arm, as if every visit were attended.
-That the two share their noise is an assumption no data can check: only marginal estimands are meaningful.
+All courses are walked from the same noise at the calibrated thresholds of each arm, as if every visit were attended.
+That they share their noise is an assumption no data can check: only marginal estimands are meaningful.
 """
 
 from __future__ import annotations
@@ -10,74 +10,70 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from cohort.codes import Response
 from cohort.response import IntArray
-from cohort.schema import TRUTH_FLARES, TRUTH_RESPONSES
-from synthetic.calibrate import Calibration, ThresholdCut
+from synthetic.baseline import Covariates
+from synthetic.calibrate import Calibration
 from synthetic.course import NO_DAY, CourseNoise, walk_course
-from synthetic.model import CourseModel
+from synthetic.model import PatientModel
 
 FloatArray = npt.NDArray[np.float64]
 
-_RESPONSES = np.array([Response.NR.value, Response.PR.value, Response.CR.value])
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
 class PotentialOutcomes:
-    """Outcomes of ``n`` patients under both treatments, the first axis tacrolimus, then no tacrolimus.
+    """Outcomes of ``n`` patients under each of ``k`` arms.
 
-    ``state`` has shape ``(2, n, v)`` with the codes of :mod:`synthetic.course`; ``flare_day``, the day of the first
-    renal flare or ``NO_DAY``, has shape ``(2, n)``.
+    ``state`` has shape ``(k, n, v)`` with the codes of :mod:`synthetic.course`, as if nobody died; ``flare_day`` (the
+    first) and ``failure_day`` have shape ``(k, n)``, ``death_day`` shape ``(n,)``: a day, or ``NO_DAY``. Death does not
+    depend on the arm; nothing follows it.
     """
 
     state: IntArray
     flare_day: IntArray
+    failure_day: IntArray
+    death_day: IntArray
 
 
 def potential_outcomes(
-    noise: CourseNoise, hazard: FloatArray, visit_day: IntArray, calibration: Calibration, model: CourseModel
+    covariates: Covariates,
+    noise: CourseNoise,
+    visit_day: IntArray,
+    death_day: IntArray,
+    calibration: Calibration,
+    model: PatientModel,
 ) -> PotentialOutcomes:
-    """Walk every patient under either treatment.
+    """Walk every patient under every arm.
 
     Parameters
     ----------
-    noise, hazard, visit_day
-        As in :func:`synthetic.course.walk_course`.
+    covariates, noise, visit_day
+        The patients, as in :func:`synthetic.course.walk_course`.
+    death_day
+        Day of death or ``NO_DAY``, shape ``(n,)``.
     calibration
-        Thresholds of both arms.
+        Constants of all arms.
     model
-        Numbers of the course.
+        Patient model.
     """
-    states, flares = [], []
-    for below, complete in zip(calibration.no_response_below, calibration.complete_from, strict=True):
-        cut = ThresholdCut(below[None, :], complete[None, :])
-        course = walk_course(noise, hazard, visit_day, cut, model)
-        day = np.where(course.flare_day == NO_DAY, np.iinfo(np.int64).max, course.flare_day).min(axis=1)
+    states, flares, failures = [], [], []
+    alive_until = np.where(death_day == NO_DAY, _NEVER, death_day)
+    for arm in range(len(calibration.intercepts)):
+        hazards = calibration.hazards(covariates, arm, model)
+        course = walk_course(noise, hazards, visit_day, calibration.cut(arm), model.course)
         states.append(course.state)
-        flares.append(np.where(day == np.iinfo(np.int64).max, NO_DAY, day))
-    return PotentialOutcomes(np.stack(states), np.stack(flares))
+        flares.append(_before(alive_until, first_flare(course.flare_day)))
+        failures.append(_before(alive_until, course.failure_day))
+    return PotentialOutcomes(np.stack(states), np.stack(flares), np.stack(failures), death_day)
 
 
-def responses_frame(ids: npt.NDArray[np.str_], months: IntArray, outcomes: PotentialOutcomes) -> pd.DataFrame:
-    """Lay out ``truth/responses``: one row per patient and scheduled visit after day 0."""
-    treated, untreated = (_RESPONSES[state].ravel() for state in outcomes.state)
-    frame = pd.DataFrame(
-        {
-            "patient_id": np.repeat(ids, len(months)),
-            "visit_month": np.tile(months, len(ids)),
-            "response_tacrolimus": treated,
-            "response_no_tacrolimus": untreated,
-        }
-    )
-    return frame[list(TRUTH_RESPONSES.column_names)]
+def first_flare(flare_day: IntArray) -> IntArray:
+    """Return the day of the first flare of each patient, or ``NO_DAY``, from days of shape ``(n, v)``."""
+    first = np.where(flare_day == NO_DAY, _NEVER, flare_day).min(axis=1)
+    return np.where(first == _NEVER, NO_DAY, first)
 
 
-def flares_frame(ids: npt.NDArray[np.str_], outcomes: PotentialOutcomes) -> pd.DataFrame:
-    """Lay out ``truth/flares``: one row per patient, days missing where no flare occurs."""
-    days = [pd.array(np.where(day == NO_DAY, 0, day), dtype="Int32") for day in outcomes.flare_day]
-    for values, day in zip(days, outcomes.flare_day, strict=True):
-        values[day == NO_DAY] = pd.NA
-    frame = pd.DataFrame({"patient_id": ids, "flare_day_tacrolimus": days[0], "flare_day_no_tacrolimus": days[1]})
-    return frame[list(TRUTH_FLARES.column_names)]
+def _before(alive_until: IntArray, day: IntArray) -> IntArray:
+    return np.where(day < alive_until, day, NO_DAY)

@@ -34,6 +34,9 @@ def generate(
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="Processes (population mode); the output is the same.")
     ] = 1,
+    scenario: Annotated[
+        str, typer.Option("--scenario", metavar="NAME|FILE", help="Dials of the patient model: a name, or a TOML file.")
+    ] = "default",
     reading: Annotated[
         str | None,
         typer.Option(
@@ -56,32 +59,36 @@ def generate(
                 where="--patients, --jobs",
                 remedy="leave them out or add --mode population",
             )
-        _generate_exact(study, out, seed, reading, overwrite)
+        _generate_exact(study, out, seed, scenario, reading, overwrite)
     else:
         if reading is not None:
             raise UsageError("an alternative reading is for exact mode", where="--reading", remedy="leave it out")
-        _generate_population(study, out, seed, patients, jobs, overwrite)
+        _generate_population(study, out, seed, scenario, patients, jobs, overwrite)
     print_line(str(out))
     suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
 
 
-def _generate_exact(study: str, out: Path, seed: int, reading: str | None, overwrite: bool) -> None:
+def _generate_exact(study: str, out: Path, seed: int, scenario: str, reading: str | None, overwrite: bool) -> None:
     from cohort.cli.pipeline import generate_into
     from cohort.output import check_free, new_directory
     from cohort.targets import load_study
+    from synthetic.scenario import load_scenario
 
     check_free(out, overwrite=overwrite)
-    record = load_study(study)
+    record, dials = load_study(study), load_scenario(scenario)
     with new_directory(out, overwrite=overwrite) as folder:
-        generate_into(folder, record, seed, reading)
+        generate_into(folder, record, seed, reading, dials)
 
 
-def _generate_population(study: str, out: Path, seed: int, patients: int | None, jobs: int, overwrite: bool) -> None:
+def _generate_population(
+    study: str, out: Path, seed: int, scenario: str, patients: int | None, jobs: int, overwrite: bool
+) -> None:
+    from synthetic.scenario import load_scenario
     from synthetic.stream import PopulationPlan, write_population
 
     if patients is None:
         raise UsageError("population mode needs a size", where="--patients", remedy="add for instance --patients 10000")
-    plan = PopulationPlan(study, seed, patients)
+    plan = PopulationPlan(study, seed, patients, load_scenario(scenario))
     with progress() as bar:
         task = bar.add_task("writing patients", total=plan.parts)
         write_population(plan, out, jobs=jobs, overwrite=overwrite, advance=lambda: bar.advance(task))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from analyses.datasets import AnalysisData
     from cohort.results import ResultTable
+    from synthetic.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,16 @@ def require_sound(opened: OpenedCohort) -> None:
         )
 
 
-def generate_into(folder: Path, study: Study, seed: int, reading: str | None = None) -> None:
+def generate_into(
+    folder: Path, study: Study, seed: int, reading: str | None = None, scenario: Scenario | None = None
+) -> None:
     """Generate an exact cohort into the existing, empty ``folder``, under a named alternative ``reading`` if given."""
     from synthetic.generate import generate_exact
     from synthetic.reconstruct import reconstruct
+    from synthetic.scenario import DEFAULT_SCENARIO
 
-    made = generate_exact(study, seed=seed, reconstruction=reconstruct(study, alternative=reading))
+    read = reconstruct(study, alternative=reading)
+    made = generate_exact(study, seed=seed, reconstruction=read, scenario=scenario or DEFAULT_SCENARIO)
     write_cohort(made.cohort, folder, made.truth)
 
 

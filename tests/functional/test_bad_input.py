@@ -104,7 +104,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "cohort.json").write_text("hello"), "cohort/cohort.json: cannot read the file",
     ),
     "manifest of another version": (
-        lambda folder: (folder / "cohort.json").write_text('{"schema_version": 9}'), "schema version 1 expected; got 9",
+        lambda folder: (folder / "cohort.json").write_text('{"schema_version": 9}'), "schema version 2 expected; got 9",
     ),
     "study not carried": (other_study, "of a study this package does not carry; got 'liu2015'; known: kim2025"),
 }  # fmt: skip

@@ -313,12 +313,12 @@ def test_a_foreign_folder(tmp_path: Path) -> None:
         (b"[" * 100_000, "cannot read the file; got maximum recursion depth"),
         (b"[]", "one JSON object expected; got list"),
         (b"null", "one JSON object expected; got NoneType"),
-        (b"{}", "schema version 1 expected; got None; make the cohort again with this version"),
-        (b'{"schema_version": 2}', "schema version 1 expected; got 2"),
-        (b'{"schema_version": "1"}', "schema version 1 expected; got '1'"),
-        (b'{"schema_version": true}', "schema version 1 expected; got True"),
-        (b'{"schema_version": 1}', "the name of a study expected under the key study; got None"),
-        (b'{"schema_version": 1, "study": ["kim2025"]}', r"the name of a study expected .* got \['kim2025'\]"),
+        (b"{}", "schema version 2 expected; got None; make the cohort again with this version"),
+        (b'{"schema_version": 3}', "schema version 2 expected; got 3"),
+        (b'{"schema_version": "1"}', "schema version 2 expected; got '1'"),
+        (b'{"schema_version": true}', "schema version 2 expected; got True"),
+        (b'{"schema_version": 2}', "the name of a study expected under the key study; got None"),
+        (b'{"schema_version": 2, "study": ["kim2025"]}', r"the name of a study expected .* got \['kim2025'\]"),
     ],
 )
 def test_a_manifest_that_is_not_ours(cohort_folder: Path, content: bytes, message: str) -> None:

@@ -1,0 +1,91 @@
+"""Visits missed by patients who stay under observation, and laboratory values missing at visits.
+
+Print fixes how many patients of an arm are assessed at a visit. The settings choose who the others are: patients who
+have left, or patients who stay and miss the visit, at random, by their proteinuria at baseline, or by the latent
+course itself (informative: no covariate explains it).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from cohort.response import BoolArray, IntArray
+from synthetic.baseline import Covariates
+from synthetic.course import CourseNoise
+from synthetic.model import MissingModel
+
+FloatArray = npt.NDArray[np.float64]
+
+ALWAYS = np.inf
+"""Log odds of attending where nobody under observation misses the visit."""
+_UPCR_CENTRE = 300.0
+_UPCR_LOG_SD = 0.75
+
+
+class Mechanism(StrEnum):
+    """What missingness depends on."""
+
+    MCAR = "mcar"
+    MAR = "mar"
+    INFORMATIVE = "informative"
+
+
+def missing_driver(baseline: Covariates, noise: CourseNoise, model: MissingModel) -> FloatArray:
+    """Return the log odds of missing against the average patient, shape ``(n, v)``."""
+    if model.mechanism == Mechanism.MCAR:
+        return np.zeros_like(noise.score)
+    if model.mechanism == Mechanism.MAR:
+        proteinuria = np.log(baseline.upcr / _UPCR_CENTRE) / _UPCR_LOG_SD
+        return np.broadcast_to((model.strength * proteinuria)[:, None], noise.score.shape)
+    return np.asarray(-model.strength * noise.score)
+
+
+def retained(assessed: IntArray, sizes: IntArray, model: MissingModel) -> IntArray:
+    """Return how many patients are under observation at each visit, shape ``(arms, v)``.
+
+    Of the patients of an arm who are not assessed at a visit, ``missed_visit_share`` (rounded down) stay under
+    observation and miss the visit only.
+
+    Parameters
+    ----------
+    assessed
+        Patients assessed, shape ``(arms, v)``, never increasing along an arm.
+    sizes
+        Patients of the arms, shape ``(arms,)``.
+    model
+        The share.
+    """
+    absent = sizes[:, None] - assessed
+    return np.asarray(assessed + np.floor(model.missed_visit_share * absent + 1e-9).astype(np.int64))
+
+
+def miss_by_count(
+    driver: FloatArray, arm: IntArray, last_visit: IntArray, assessed: IntArray, random: np.random.Generator
+) -> BoolArray:
+    """Choose who misses each visit so that exactly ``assessed``, shape ``(arms, v)``, attend; shape ``(n, v)``."""
+    missed = np.zeros(driver.shape, dtype=bool)
+    liking = driver + random.logistic(size=driver.shape)
+    for position, numbers in enumerate(assessed):
+        for visit, number in enumerate(numbers):
+            staying = np.flatnonzero((arm == position) & (last_visit >= visit))
+            order = staying[np.argsort(liking[staying, visit], kind="stable")]
+            missed[order[number:], visit] = True
+    return missed
+
+
+def miss_by_chance(
+    driver: FloatArray, arm: IntArray, last_visit: IntArray, attends: FloatArray, random: np.random.Generator
+) -> BoolArray:
+    """Draw who misses each visit; ``attends``, shape ``(arms, v)``, are the log odds of attending; shape ``(n, v)``."""
+    stays = np.arange(driver.shape[1]) <= last_visit[:, None]
+    return np.asarray(stays & (random.random(driver.shape) >= attend_probability(attends[arm], driver)))
+
+
+def attend_probability(attends: FloatArray | float, driver: FloatArray) -> FloatArray:
+    """Return the probability that a patient under observation attends a visit."""
+    from scipy.special import expit
+
+    return np.asarray(expit(attends - driver))

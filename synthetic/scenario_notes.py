@@ -1,0 +1,29 @@
+"""What a cohort directory says of the scenario it was made under."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from cohort.definitions import KDIGO_2012, KIM2025
+from cohort.provenance import provenance_table
+from synthetic.model import PatientModel
+from synthetic.scenario import Scenario
+
+
+def assumptions(scenario: Scenario, model: PatientModel) -> list[dict[str, Any]]:
+    """Return every parameter of the model and of the definitions with status and source, one record each."""
+    tables = [scenario.provenance(model), provenance_table(KIM2025, KDIGO_2012)]
+    return [{str(key): value for key, value in row.items()} for row in pd.concat(tables).to_dict("records")]
+
+
+def scenario_notes(scenario: Scenario, model: PatientModel) -> dict[str, Any]:
+    """Return name, description and turned dials; a solved strength of confounding among them."""
+    dials = {f"{dial.part}.{dial.name}": getattr(getattr(model, dial.part), dial.name) for dial in scenario.dials}
+    if scenario.response is not None:
+        wanted = scenario.response
+        dials["response.risk_difference"] = wanted.risk_difference
+        dials["response.measure"], dials["response.month"] = wanted.measure.value, wanted.month
+        dials["assignment.strength"] = model.assignment.strength
+    return {"name": scenario.name, "description": scenario.description, "dials": dials}

@@ -1,0 +1,144 @@
+"""A scenario settled for a design: the model with every dial in place, and its calibrated constants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cohort.errors import CalibrationError
+from cohort.record import Measure
+from synthetic.calendar import schedule
+from synthetic.calibrate import CalibratedPopulation, Calibration, calibrated_population
+from synthetic.calibration_file import calibration_for
+from synthetic.course import COMPLETE, NO_RESPONSE
+from synthetic.design import Design
+from synthetic.missing import retained
+from synthetic.model import PatientModel
+from synthetic.mortality import mortality
+from synthetic.scenario import ResponseEffect, Scenario
+
+_POWER = 15
+_STRONGEST = 4.0
+"""Strongest confounding looked at, in either direction, as a multiple of the default model's."""
+_STEP = 0.5
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A design, a scenario, and the model and constants that follow from both."""
+
+    design: Design
+    scenario: Scenario
+    model: PatientModel
+    calibration: Calibration
+
+
+def settle(design: Design, scenario: Scenario) -> Setting:
+    """Put the dials in place, solve the confounding if an effect on response is asked for, and calibrate.
+
+    Raises
+    ------
+    CalibrationError
+        If the dials cannot meet the printed numbers of the design; the message names dial and target.
+    """
+    model = scenario.model()
+    _check_dials(design, scenario, model)
+    if scenario.response is not None:
+        model = _with_confounding_for(scenario.response, design, model)
+    return Setting(design, scenario, model, calibration_for(design, model))
+
+
+def average_difference(population: CalibratedPopulation, measure: Measure, visit: int) -> float:
+    """Return the average treatment effect on a response measure at a visit: first arm minus reference."""
+    lowest = COMPLETE if measure is Measure.COMPLETE_RESPONSE else NO_RESPONSE + 1
+    first, reference = population.courses[0], population.courses[-1]
+    return float(np.mean(first.state[:, visit] >= lowest) - np.mean(reference.state[:, visit] >= lowest))
+
+
+def _check_dials(design: Design, scenario: Scenario, model: PatientModel) -> None:
+    turned = {(dial.part, dial.name) for dial in scenario.dials}
+    if ("course", "death_rate") in turned:
+        kept = retained(design.counts.assessed, design.sizes, model.missing)
+        day = schedule(design.months, model.calendar).day
+        room = mortality(model.course.death_rate, day, kept, design.sizes).cumulative[-1] / day[-1] * 365.25 * 100
+        if room < model.course.death_rate * (1 - 1e-9):
+            raise CalibrationError(
+                "more deaths than patients who leave: the printed numbers of assessed patients leave no room",
+                where=f"dial course.death_rate, study {design.study}",
+                got=f"{model.course.death_rate:g}",
+                remedy=f"choose at most {np.floor(room * 1000) / 1000:g}",
+            )
+    share = model.missing.missed_visit_share
+    if share > 0 and len(design.months) and (design.counts.assessed == design.sizes[:, None]).all():
+        raise CalibrationError(
+            "nobody can miss a visit",
+            where=f"dial missing.missed_visit_share, study {design.study}",
+            got=f"{share:g}, and every patient is assessed at every visit",
+            remedy="set it to 0",
+        )
+    if model.effect.flare_hazard_ratio != 1.0 and len(design.sizes) < 2:
+        raise CalibrationError(
+            "an effect needs two arms",
+            where=f"dial effect.flare_hazard_ratio, study {design.study}",
+            got=f"{len(design.sizes)} arm",
+            remedy="leave it out",
+        )
+
+
+def _with_confounding_for(wanted: ResponseEffect, design: Design, model: PatientModel) -> PatientModel:
+    from scipy.optimize import brentq
+
+    months = design.months.tolist()
+    place = f"dial response.risk_difference, study {design.study}"
+    if design.randomised or len(design.sizes) != 2:
+        raise CalibrationError(
+            "the effect on response is what print says",
+            where=place,
+            got=f"{len(design.sizes)} arms, {'randomised' if design.randomised else 'not randomised'}",
+            remedy="leave the table [response] out: confounding can be solved for two arms that were not randomised",
+        )
+    if wanted.month not in months:
+        raise CalibrationError(
+            "no scheduled visit", where="dial response.month", got=str(wanted.month), remedy=f"choose one of {months}"
+        )
+    visit = months.index(wanted.month)
+
+    def effect(strength: float) -> float:
+        population = calibrated_population(design, _strength(model, strength), power=_POWER)
+        return average_difference(population, wanted.measure, visit)
+
+    # The stronger the confounding, the larger the effect behind the same printed difference.
+    near = 0.0
+    reached = effect(near)
+    direction = 1.0 if wanted.risk_difference > reached else -1.0
+    while (wanted.risk_difference - reached) * direction > 0:
+        far = near + direction * _STEP
+        try:
+            met = effect(far) if abs(far) <= _STRONGEST else None
+        except CalibrationError:
+            met = None
+        if met is None:
+            raise CalibrationError(
+                "no admissible confounding explains the rest of the printed difference",
+                where=f"{place}, {wanted.measure.value} at month {wanted.month}",
+                got=f"{wanted.risk_difference:g}",
+                remedy=f"choose a value up to {reached:.3f}, which {near:g} times the default confounding gives"
+                if direction > 0
+                else f"choose a value from {reached:.3f}, which {near:g} times the default confounding gives",
+            )
+        near, reached = far, met
+    if near == 0.0:
+        return _strength(model, 0.0)
+    low, high = sorted((near, near - direction * _STEP))
+    strength = brentq(lambda value: effect(value) - wanted.risk_difference, low, high, xtol=_TOLERANCE)
+    # One secant step against the population that calibration itself walks.
+    slope = (effect(high) - effect(low)) / (high - low)
+    walked = calibrated_population(design, _strength(model, strength))
+    strength += (wanted.risk_difference - average_difference(walked, wanted.measure, visit)) / slope
+    return _strength(model, round(float(strength), 4))
+
+
+def _strength(model: PatientModel, strength: float) -> PatientModel:
+    return replace(model, assignment=replace(model.assignment, strength=strength))
