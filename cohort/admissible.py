@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cohort.candidates import candidate_counts
-from cohort.record import Measure, Target
+from cohort.record import Measure, Target, Unit
 from cohort.rounding import Integers
 
 
@@ -39,9 +39,14 @@ class Splits:
 
 
 def admissible_denominators(target: Target, size: int) -> frozenset[int]:
-    """Return the denominators up to ``size`` (only the printed ``n``, if any) that can print as the target."""
-    _, denominators = candidate_counts(target.printed, size)
-    found = frozenset(denominators.tolist())
+    """Return the denominators up to ``size`` (only the printed ``n``, if any) that can print as the target.
+
+    Every number of patients from a printed count upwards can.
+    """
+    if target.unit is Unit.PATIENTS:
+        found = frozenset(range(max(int(target.printed), 1), size + 1))
+    else:
+        found = frozenset(candidate_counts(target.printed, size)[1].tolist())
     return found if target.n is None else found & {target.n}
 
 
@@ -51,8 +56,8 @@ def admissible_splits(targets: Iterable[Target], denominators: Iterable[int], si
     Parameters
     ----------
     targets
-        Percentages of response of one arm at one visit, at most one a measure. A measure without one is free:
-        0 up to the denominator.
+        Percentages or counts of response of one arm at one visit, at most one a measure. A measure without one is
+        free: 0 up to the denominator.
     denominators
         Denominators to consider.
     size
@@ -69,6 +74,8 @@ def admissible_splits(targets: Iterable[Target], denominators: Iterable[int], si
 
 
 def _counts(target: Target, size: int) -> Callable[[int], Integers]:
+    if target.unit is Unit.PATIENTS:
+        return lambda _: np.array([int(target.printed)], dtype=np.int64)
     events, denominators = candidate_counts(target.printed, size)
     return lambda n: events[denominators == n]
 

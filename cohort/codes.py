@@ -48,6 +48,8 @@ class Drug(StrEnum):
     AZATHIOPRINE = "azathioprine"
     MIZORIBINE = "mizoribine"
     CYCLOPHOSPHAMIDE = "cyclophosphamide"
+    CYCLOSPORINE = "cyclosporine"
+    VOCLOSPORIN = "voclosporin"
     PREDNISOLONE = "prednisolone"
     HYDROXYCHLOROQUINE = "hydroxychloroquine"
     RAAS_INHIBITOR = "raas_inhibitor"

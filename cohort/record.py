@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
-from cohort.codes import Status
+from cohort.codes import Drug, Status
 from cohort.errors import StudyFileError
 from cohort.p_values import ComparisonTest
 from cohort.toml_document import closest
@@ -19,6 +19,13 @@ class TargetKind(StrEnum):
 
     NUMBER = "number"
     FINDING = "finding"
+
+
+class Assignment(StrEnum):
+    """How patients came into their arms."""
+
+    OBSERVATIONAL = "observational"
+    RANDOMISED = "randomised"
 
 
 class Measure(StrEnum):
@@ -38,7 +45,22 @@ class Measure(StrEnum):
     CLASS_V = "class_v"
     DISEASE_SEVERITY = "disease_severity"
     TREATMENT_PATTERN = "treatment_pattern"
+    ASSESSED = "assessed"
+    """Patients assessed at a visit: the denominator of that arm and visit."""
     RENAL_FLARE = "renal_flare"
+    """As a number: patients with at least one renal flare from day 0 to ``month``."""
+    RENAL_FLARE_RATE = "renal_flare_rate"
+    """Renal flares per 100 patient-years from day 0 to ``month``."""
+    PROTEINURIC_FLARE = "proteinuric_flare"
+    """Patients with at least one proteinuric flare from day 0 to ``month``."""
+    NEPHRITIC_FLARE = "nephritic_flare"
+    """Patients with at least one nephritic flare from day 0 to ``month``."""
+    DEATH = "death"
+    """Patients who died between day 0 and ``month``."""
+    ESKD = "eskd"
+    """Patients who reached kidney failure between day 0 and ``month``."""
+    KIDNEY_COMPOSITE = "kidney_composite"
+    """Patients with loss of kidney function or death, as the study combines them, between day 0 and ``month``."""
     FLARE_FREE_SURVIVAL = "flare_free_survival"
     POOR_OUTCOME = "poor_outcome"
     ADVERSE_EVENTS = "adverse_events"
@@ -48,6 +70,19 @@ class Measure(StrEnum):
 
 RESPONSE_MEASURES = (Measure.COMPLETE_RESPONSE, Measure.PARTIAL_RESPONSE, Measure.OVERALL_RESPONSE)
 """Measures that are shares of the patients assessed at a visit."""
+
+CUMULATIVE_MEASURES = (
+    Measure.RENAL_FLARE,
+    Measure.PROTEINURIC_FLARE,
+    Measure.NEPHRITIC_FLARE,
+    Measure.DEATH,
+    Measure.ESKD,
+    Measure.KIDNEY_COMPOSITE,
+)
+"""Measures that count patients of an arm with an event from day 0 to a month."""
+
+FLARE_MEASURES = (Measure.RENAL_FLARE, Measure.RENAL_FLARE_RATE)
+"""Measures of renal flares of any kind."""
 
 
 class Claim(StrEnum):
@@ -70,6 +105,7 @@ class Unit(StrEnum):
     PATIENTS = "patients"
     PERCENT = "percent"
     PROBABILITY = "probability"
+    PER_100_PATIENT_YEARS = "per_100_patient_years"
 
 
 def _printed_decimal(value: object) -> object:
@@ -90,6 +126,7 @@ PrintedDecimal = Annotated[str, BeforeValidator(_printed_decimal)]
 Text = Annotated[str, BeforeValidator(_text)]
 PositiveInt = Annotated[StrictInt, Field(ge=1)]
 Month = Annotated[StrictInt, Field(ge=0)]
+Year = Annotated[StrictInt, Field(ge=1900, le=2100)]
 
 
 class _Record(BaseModel):
@@ -105,14 +142,21 @@ class Source(_Record):
 
 
 class Arm(_Record):
-    """A group of patients compared; ``size`` is its number of patients at month 0."""
+    """A group of patients compared; ``size`` is its number of patients at month 0.
+
+    ``regimen`` names the drugs that every patient of the arm is given from day 0; it is empty where the source leaves
+    the drugs to each patient's physician. ``tacrolimus`` says whether the arm is given tacrolimus; it must agree with
+    a ``regimen``. ``status`` and ``source`` are those of the size.
+    """
 
     code: Text
     label: Text
     size: PositiveInt
     tacrolimus: StrictBool
+    regimen: tuple[Drug, ...] = ()
     status: Status
     source: Text
+    note: str = ""
 
 
 class Fact(_Record):
@@ -123,6 +167,15 @@ class Fact(_Record):
     status: Status
     source: Text
     note: str = ""
+
+
+class Accrual(_Record):
+    """Calendar years of the first and the last index date, where a source gives them."""
+
+    first_year: Year
+    last_year: Year
+    status: Status
+    source: Text
 
 
 class PublishedDefinition(_Record):
@@ -138,10 +191,12 @@ class PublishedDefinition(_Record):
 class Target(_Record):
     """One printed number or finding.
 
-    ``value`` is the printed string and keeps its decimals; ``n`` is set only if the denominator is printed. A
-    p-value names what it ``compares`` and, if the source says, by which ``test``. A finding has a ``statement`` and
-    a ``claim``. ``source`` is the key of a :class:`Source`. ``superseded_by`` is the id of the target that replaced
-    this one in a later text.
+    ``value`` is the printed string and keeps its decimals; ``n`` is set only if the denominator is printed, or is the
+    whole arm because the source analysed by intention to treat. ``month`` counts from day 0, whatever the source
+    counts from. ``kaplan_meier`` marks a percentage that estimates a probability under censoring: no whole number of
+    patients need stand behind it. A p-value names what it ``compares`` and, if the source says, by which ``test``. A
+    finding has a ``statement`` and a ``claim``. ``source`` is the key of a :class:`Source`. ``superseded_by`` is the
+    id of the target that replaced this one in a later text.
     """
 
     id: Text
@@ -152,6 +207,7 @@ class Target(_Record):
     value: PrintedDecimal | None = None
     unit: Unit | None = None
     n: PositiveInt | None = None
+    kaplan_meier: StrictBool = False
     compares: Measure | None = None
     test: Text | None = None
     claim: Claim | None = None
@@ -217,12 +273,18 @@ class ReconstructionPlan(_Record):
 
 
 class Study(_Record):
-    """The published record of one study."""
+    """The published record of one study.
+
+    ``visit_months`` are the months, counted from day 0, at which response is assessed; nothing need be printed about
+    one of them. ``accrual`` and ``doi`` are given only where a source at hand prints them.
+    """
 
     name: Text
     title: Text
     citation: Text
-    doi: Text
+    doi: str = ""
+    assignment: Assignment = Assignment.OBSERVATIONAL
+    accrual: Accrual | None = None
     visit_months: tuple[Annotated[StrictInt, Field(ge=1)], ...] = Field(min_length=1)
     sources: tuple[Source, ...] = Field(alias="source", min_length=1)
     arms: tuple[Arm, ...] = Field(alias="arm", min_length=1)

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from cohort.codes import Drug
 from cohort.record import (
+    CUMULATIVE_MEASURES,
+    FLARE_MEASURES,
     RESPONSE_MEASURES,
     Alternative,
+    Arm,
     Measure,
     PValueConstraint,
     Study,
@@ -37,6 +41,12 @@ def contradictions(study: Study) -> Iterator[Problem]:
         yield Problem(
             ("visit_months",), "visits are not in increasing order", str(list(study.visit_months)), "order the months"
         )
+    for place, arm in enumerate(study.arms):
+        for problem in _of_arm(arm):
+            yield Problem(("arm", place, *problem.path), problem.what, problem.got, problem.remedy)
+    if study.accrual is not None and study.accrual.last_year < study.accrual.first_year:
+        got = f"{study.accrual.first_year} to {study.accrual.last_year}"
+        yield Problem(("accrual", "last_year"), "accrual ends before it starts", got, "order the years")
     for place, target in enumerate(study.targets):
         for problem in _of_target(study, target):
             yield Problem(("target", place, *problem.path), problem.what, problem.got, problem.remedy)
@@ -76,6 +86,19 @@ def _unknown_sources(study: Study) -> Iterator[Problem]:
         for place, key in enumerate(keys):
             if key not in known:
                 yield Problem((table, place, "source"), "no such source", key, closest(key, known, "the sources are"))
+    if study.accrual is not None and study.accrual.source not in known:
+        key = study.accrual.source
+        yield Problem(("accrual", "source"), "no such source", key, closest(key, known, "the sources are"))
+
+
+def _of_arm(arm: Arm) -> Iterator[Problem]:
+    for place, drug in enumerate(arm.regimen):
+        if drug in arm.regimen[:place]:
+            yield Problem(("regimen",), "the same drug twice in a regimen", drug, "name each drug once")
+    if arm.regimen and arm.tacrolimus is not (Drug.TACROLIMUS in arm.regimen):
+        what = f"tacrolimus is {str(arm.tacrolimus).lower()}, but the regimen says otherwise"
+        got = ", ".join(arm.regimen)
+        yield Problem(("tacrolimus",), what, got, "correct tacrolimus or the regimen")
 
 
 def _of_target(study: Study, target: Target) -> Iterator[Problem]:
@@ -92,7 +115,7 @@ def _of_target(study: Study, target: Target) -> Iterator[Problem]:
         needed = {"value": target.value, "unit": target.unit}
         if target.measure is Measure.P_VALUE:
             needed["compares"] = target.compares
-        elif target.measure in RESPONSE_MEASURES:
+        elif target.measure in _OF_ARM_AND_MONTH:
             needed |= {"arm": target.arm, "month": target.month}
     for key, value in needed.items():
         if value is None:
@@ -101,28 +124,61 @@ def _of_target(study: Study, target: Target) -> Iterator[Problem]:
     yield from _value_of_target(study, target)
 
 
+_OF_ARM_AND_MONTH = (*RESPONSE_MEASURES, *CUMULATIVE_MEASURES, Measure.RENAL_FLARE_RATE, Measure.ASSESSED)
+_OF_A_VISIT = (*RESPONSE_MEASURES, Measure.ASSESSED)
+
+
 def _value_of_target(study: Study, target: Target) -> Iterator[Problem]:
     compared = target.compares if target.measure is Measure.P_VALUE else target.measure
     months = (0, *study.visit_months)
-    if compared in RESPONSE_MEASURES and target.month is not None and target.month not in months:
+    if compared in _OF_A_VISIT and target.month is not None and target.month not in months:
         listed = ", ".join(map(str, months))
         yield Problem(("month",), "not a visit of this study", str(target.month), f"the months are {listed}")
+    if target.measure in FLARE_MEASURES and target.month is not None and target.month > months[-1]:
+        remedy = f"add a visit at or after it; the last is month {months[-1]}"
+        yield Problem(("month",), "flares are counted beyond the last visit", str(target.month), remedy)
+    if target.kaplan_meier and (target.measure not in CUMULATIVE_MEASURES or target.unit is not Unit.PERCENT):
+        what = "only a percentage of patients with an event by a month is a Kaplan-Meier estimate"
+        yield Problem(("kaplan_meier",), what, f"{target.measure} in {target.unit}", "take the key out")
     if target.value is None or target.unit is None:
         return
-    if target.kind is TargetKind.NUMBER and target.unit is not _unit_of(target.measure):
-        remedy = f'write unit = "{_unit_of(target.measure)}"'
+    units = _units_of(target.measure)
+    if target.kind is TargetKind.NUMBER and target.unit not in units:
+        remedy = "write " + " or ".join(f'unit = "{unit}"' for unit in units)
         yield Problem(("unit",), f"wrong unit for {target.measure}", target.unit, remedy)
     highest = {Unit.PERCENT: 100, Unit.PROBABILITY: 1}.get(target.unit)
     if highest is not None and Decimal(target.value) > highest:
         yield Problem(("value",), f"a {target.unit} above {highest}", target.value, "correct the value or the unit")
+    yield from _patients_of_target(study, target)
 
 
-def _unit_of(measure: Measure) -> Unit:
+def _patients_of_target(study: Study, target: Target) -> Iterator[Problem]:
+    """Yield what is wrong with the numbers of patients of a target of one arm."""
+    size = {arm.code: arm.size for arm in study.arms}.get(target.arm or "")
+    if size is None:
+        return
+    if target.n is not None and target.n > size:
+        yield Problem(("n",), "more patients than the arm has", str(target.n), f"give at most {size}")
+    if target.value is None or target.unit is not Unit.PATIENTS or target.measure is Measure.ARM_SIZE:
+        return
+    most = min(size, target.n or size)
+    if not target.value.isdecimal() or int(target.value) > most:
+        remedy = f"give a whole number from 0 to {most}"
+        yield Problem(("value",), "not a number of patients of this arm", target.value, remedy)
+    elif target.measure is Measure.ASSESSED and int(target.value) == 0:
+        yield Problem(("value",), "a visit at which nobody is assessed", target.value, "leave the target out")
+
+
+def _units_of(measure: Measure) -> tuple[Unit, ...]:
     if measure is Measure.P_VALUE:
-        return Unit.PROBABILITY
-    if measure in (Measure.TOTAL_PATIENTS, Measure.ARM_SIZE, Measure.MONOTHERAPY_COUNT):
-        return Unit.PATIENTS
-    return Unit.PERCENT
+        return (Unit.PROBABILITY,)
+    if measure is Measure.RENAL_FLARE_RATE:
+        return (Unit.PER_100_PATIENT_YEARS,)
+    if measure in (Measure.TOTAL_PATIENTS, Measure.ARM_SIZE, Measure.MONOTHERAPY_COUNT, Measure.ASSESSED):
+        return (Unit.PATIENTS,)
+    if measure in (*RESPONSE_MEASURES, *CUMULATIVE_MEASURES):
+        return (Unit.PERCENT, Unit.PATIENTS)
+    return (Unit.PERCENT,)
 
 
 def _printed_twice(study: Study) -> Iterator[Problem]:

@@ -10,9 +10,13 @@ from pathlib import Path
 
 from cohort.errors import StudyFileError
 from cohort.record import (
+    CUMULATIVE_MEASURES,
+    FLARE_MEASURES,
     RESPONSE_MEASURES,
+    Accrual,
     Alternative,
     Arm,
+    Assignment,
     Claim,
     Fact,
     FixedDenominator,
@@ -31,9 +35,13 @@ from cohort.record_checks import contradictions
 from cohort.toml_document import closest, read_toml
 
 __all__ = [
+    "CUMULATIVE_MEASURES",
+    "FLARE_MEASURES",
     "RESPONSE_MEASURES",
+    "Accrual",
     "Alternative",
     "Arm",
+    "Assignment",
     "Claim",
     "Fact",
     "FixedDenominator",

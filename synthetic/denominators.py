@@ -1,4 +1,7 @@
-"""How many patients of each arm were assessed at each visit: the smoothest loss that the printed numbers allow."""
+"""How many patients of each arm were assessed at each visit: the smoothest loss that the printed numbers allow.
+
+Visits about which nothing is printed take no part in the choice; they follow it (:mod:`synthetic.unprinted`).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cohort.admissible import Splits
 from cohort.errors import ReconstructionError
 from cohort.rounding import Booleans, Floats, Integers
 from synthetic.p_value_masks import VisitConstraints
 from synthetic.printed_cells import PrintedCell
+from synthetic.unprinted import all_denominators
 
 MOST_CHAINS = 200_000
 """An arm whose printed percentages leave more chains of denominators than this is refused."""
@@ -25,8 +30,8 @@ class Chains:
     assessed
         Patients assessed, shape (chains, visits); never rising along a row.
     criterion
-        Sum over visits of the squared change in annual loss, shape (chains,). Equal values are ordered by the
-        larger denominators.
+        Sum over the printed visits of the squared change in annual loss, shape (chains,). Equal values are ordered by
+        the larger denominators.
     chosen
         Place of the chain chosen: the first, unless a p-value that binds two arms excludes it beside the other's.
     """
@@ -47,26 +52,31 @@ class Chains:
 
 
 def choose_denominators(
-    cells: Mapping[str, Sequence[PrintedCell]], sizes: Mapping[str, int], constraints: Sequence[VisitConstraints]
+    cells: Mapping[str, Sequence[PrintedCell | None]],
+    months: Sequence[int],
+    sizes: Mapping[str, int],
+    constraints: Sequence[VisitConstraints],
 ) -> dict[str, Chains]:
     """List every admissible chain of each arm and choose those with the smallest sum of criteria.
 
     Parameters
     ----------
     cells
-        From each arm to its cells, one a visit.
+        From each arm to its cells, one a visit; ``None`` where nothing is printed.
+    months
+        Month of each visit.
     sizes
         From each arm to its patients at month 0.
     constraints
-        The p-values that bind the two arms, by visit; a chain is admissible if some chain of the other arm meets
-        them with it.
+        The p-values that bind the two arms, by visit, at which both print response; a chain is admissible if some
+        chain of the other arm meets them with it.
 
     Raises
     ------
     ReconstructionError
         If an arm has no chain that never rises, no pair of chains meets the p-values, or the chains are too many.
     """
-    chains = {arm: _smoothest_first(visits, sizes[arm]) for arm, visits in cells.items()}
+    chains = {arm: _smoothest_first(visits, months, sizes[arm]) for arm, visits in cells.items()}
     if not constraints:
         return chains
     (arm_1, first), (arm_2, second) = chains.items()
@@ -77,8 +87,8 @@ def choose_denominators(
     for column, constraint in enumerate(constraints):
         n_1, row_of = np.unique(keys_1[:, column], return_inverse=True)
         n_2, column_of = np.unique(keys_2[:, column], return_inverse=True)
-        splits_1 = [cells[arm_1][constraint.visit].by_n[n] for n in n_1.tolist()]
-        splits_2 = [cells[arm_2][constraint.visit].by_n[n] for n in n_2.tolist()]
+        splits_1 = _splits_at(cells[arm_1][constraint.visit], n_1)
+        splits_2 = _splits_at(cells[arm_2][constraint.visit], n_2)
         together &= constraint.denominator_pairs(splits_1, splits_2)[np.ix_(row_of, column_of)]
         if not together.any():
             raise ReconstructionError(
@@ -125,11 +135,17 @@ def annual_loss_criterion(assessed: Integers, months: Sequence[int], size: int) 
     return criterion
 
 
-def _smoothest_first(visits: Sequence[PrintedCell], size: int) -> Chains:
-    assessed = _never_rising(visits)
-    criterion = annual_loss_criterion(assessed, [cell.month for cell in visits], size)
+def _splits_at(cell: PrintedCell | None, denominators: Integers) -> list[Splits]:
+    return [] if cell is None else [cell.by_n[n] for n in denominators.tolist()]
+
+
+def _smoothest_first(visits: Sequence[PrintedCell | None], months: Sequence[int], size: int) -> Chains:
+    printed = [cell for cell in visits if cell is not None]
+    printed_months = [cell.month for cell in printed]
+    assessed = _never_rising(printed)
+    criterion = annual_loss_criterion(assessed, printed_months, size)
     order = np.lexsort((*(-assessed[:, ::-1].T), criterion))
-    return Chains(assessed[order], criterion[order])
+    return Chains(all_denominators(assessed[order], printed_months, months, size), criterion[order])
 
 
 def _never_rising(visits: Sequence[PrintedCell]) -> Integers:

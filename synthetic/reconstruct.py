@@ -1,11 +1,15 @@
-"""Whole patients behind rounded percentages: one table chosen by a stated rule, with the whole solution set beside it.
+"""Whole patients behind printed rates: one table chosen by a stated rule, with the whole solution set beside it.
 
-1. *Admissible* are whole numbers of patients that print as every percentage (half up or half even), with denominators
-   that never rise within an arm, denominators that the study file says are shared, and the p-values it lists.
-2. *Denominators*: among these, the smallest sum over visits of the squared change in annual loss, counted from the
-   arm size at month 0.
+1. *Admissible* are whole numbers of patients that give every printed count and print as every percentage (half up or
+   half even), with denominators that never rise within an arm, denominators that the study file says are shared, and
+   the p-values it lists. Where a denominator is printed that nothing admissible has, the nearest whole numbers stand
+   in (:mod:`synthetic.nearest`) and are listed.
+2. *Denominators*: among these, the smallest sum over the printed visits of the squared change in annual loss, counted
+   from the arm size at month 0.
 3. *Splits* that are not printed: the smallest sum of squared changes in the logits of overall response and of complete
-   response among responders, divided by the years between visits, with 0.5 added to counts.
+   response among responders, divided by the years between visits, with 0.5 added to counts. In an arm with a single
+   printed visit, what print leaves open comes as near to one half as it can.
+4. *Visits with nothing printed* run straight between those printed (:mod:`synthetic.unprinted`).
 """
 
 from __future__ import annotations
@@ -20,14 +24,15 @@ import pandas as pd
 
 from cohort.admissible import Splits
 from cohort.errors import ReconstructionError
-from cohort.p_values import ONE_SIDED, ComparisonTest, three_category, two_by_two
-from cohort.rounding import Floats, probability_prints_as
-from cohort.targets import RESPONSE_MEASURES, Alternative, Measure, Study, Target
+from cohort.targets import Alternative, Study, Target
 from cohort.toml_document import closest
 from synthetic.denominators import Chains, choose_denominators
+from synthetic.nearest import unattained
 from synthetic.p_value_masks import VisitConstraints, constraints_by_visit
-from synthetic.printed_cells import Reading, printed_cells
-from synthetic.splits import SplitChoice, choose_splits
+from synthetic.printed_cells import Reading, described, printed_cells
+from synthetic.printed_flares import counted_events, printed_flares
+from synthetic.printed_p_values import printed_p_values
+from synthetic.split_tables import Cells, choose_tables
 
 DEFAULT = "default"
 """Name of the reconstruction that uses no alternative reading."""
@@ -47,7 +52,8 @@ class SolutionSet:
         (from 1), ``criterion``, ``arm``, ``month``, ``assessed``, ``complete``, ``partial``, ``none``; one row per
         table, arm and visit.
     admissible_splits
-        How many tables of splits the printed numbers allow at the chosen denominators.
+        How many tables of splits the printed numbers allow at the chosen denominators, visits with nothing printed
+        about response left aside.
     """
 
     denominators: pd.DataFrame
@@ -68,8 +74,16 @@ class Reconstruction:
     arm_sizes
         From each arm to its patients at month 0.
     counts
-        The chosen table: ``arm``, ``month``, ``assessed``, ``complete``, ``partial``, ``none`` (int64), arms in the
-        order of the study file, months increasing.
+        The chosen table: ``arm``, ``month``, ``assessed``, ``complete``, ``partial``, ``none`` (int64) and ``basis``
+        (the statuses of the numbers printed about that arm and visit, joined by a comma, or ``not printed``), arms in
+        the order of the study file, months increasing.
+    unattainable
+        The printed percentages and counts, of response and of events, that the chosen numbers do not give back:
+        ``target_id``, ``measure``, ``arm``, ``month``, ``printed``, ``n``, ``nearest`` (the patients taken),
+        ``percentage`` (theirs, unrounded) and ``reason``. Kaplan-Meier estimates owe no whole number and are not
+        among them.
+    flares
+        See :func:`synthetic.printed_flares.printed_flares`.
     solutions
         What else the printed numbers allow.
     p_values
@@ -91,6 +105,8 @@ class Reconstruction:
     name: str
     arm_sizes: Mapping[str, int]
     counts: pd.DataFrame
+    unattainable: pd.DataFrame
+    flares: pd.DataFrame
     solutions: SolutionSet
     p_values: pd.DataFrame
     denominator_criterion: Mapping[str, float]
@@ -132,37 +148,35 @@ def reconstruct(study: Study, *, alternative: str | None = None) -> Reconstructi
     constraints = _constraints(study, reading)
     sizes = {arm.code: arm.size for arm in study.arms}
     cells = printed_cells(study, _denominator_reading(study, reading))
-    chains = choose_denominators(cells, sizes, constraints)
-    splits = {
-        arm: [cell.by_n[n] for cell, n in zip(visits, chains[arm].assessed[chains[arm].chosen].tolist(), strict=True)]
-        for arm, visits in cells.items()
-    }
-    years = (np.diff(study.visit_months) / 12).tolist()
+    _refuse_unprinted(cells, constraints, study)
+    chains = choose_denominators(cells, study.visit_months, sizes, constraints)
+    assessed = {arm: found.assessed[found.chosen].tolist() for arm, found in chains.items()}
     together = [tuple(sizes)] if constraints else [(arm,) for arm in sizes]
-    choices = [choose_splits(arms, [splits[arm] for arm in arms], years, constraints) for arms in together]
+    tables = [choose_tables(arms, cells, assessed, study.visit_months, constraints) for arms in together]
 
-    listed = _listed_splits(choices, splits, study.visit_months)
-    counts = _counts(listed, tuple(sizes))
-    margins = [choice.criterion[1] - choice.criterion[0] for choice in choices if len(choice.criterion) > 1]
-    criterion = math.fsum(choice.criterion[0] for choice in choices)
+    listed = pd.concat([table.listed for table in tables], ignore_index=True)
+    counts = _counts(listed, cells)
+    found = [table.choice for table in tables]
+    margins = [choice.criterion[1] - choice.criterion[0] for choice in found if len(choice.criterion) > 1]
+    criterion = math.fsum(choice.criterion[0] for choice in found)
     return Reconstruction(
         study=study.name,
         name=reading.name if reading else DEFAULT,
         arm_sizes=MappingProxyType(sizes),
         counts=counts,
+        unattainable=_unattainable(study, cells, counts),
+        flares=printed_flares(study),
         solutions=SolutionSet(
             denominators=_listed_denominators(chains, study.visit_months),
             splits=listed,
-            admissible_splits=math.prod(choice.admissible for choice in choices),
+            admissible_splits=math.prod(choice.admissible for choice in found),
         ),
-        p_values=_p_values(study, counts),
-        denominator_criterion=MappingProxyType(
-            {arm: float(found.criterion[found.chosen]) for arm, found in chains.items()}
-        ),
-        next_denominator_criterion=MappingProxyType({arm: found.next_criterion for arm, found in chains.items()}),
+        p_values=printed_p_values(study, counts),
+        denominator_criterion=MappingProxyType({arm: float(of.criterion[of.chosen]) for arm, of in chains.items()}),
+        next_denominator_criterion=MappingProxyType({arm: of.next_criterion for arm, of in chains.items()}),
         split_criterion=criterion,
         next_split_criterion=criterion + min(margins) if margins else None,
-        next_bound_split_criterion=choices[0].next_bound,
+        next_bound_split_criterion=found[0].next_bound,
     )
 
 
@@ -183,6 +197,20 @@ def _alternative(study: Study, name: str | None) -> Alternative | None:
 def _constraints(study: Study, reading: Alternative | None) -> tuple[VisitConstraints, ...]:
     bound = (*study.reconstruction.p_values, *(reading.p_values if reading else ()))
     return constraints_by_visit([(study.target(entry.target), entry.test) for entry in bound], study.visit_months)
+
+
+def _refuse_unprinted(cells: Cells, constraints: Sequence[VisitConstraints], study: Study) -> None:
+    """Refuse a p-value that binds arms at a visit where one of them prints no response."""
+    for constraint in constraints:
+        for arm, visits in cells.items():
+            cell = visits[constraint.visit]
+            if cell is None or not cell.targets:
+                raise ReconstructionError(
+                    "a p-value binds a visit at which an arm prints no response",
+                    where=f"study {study.name}, arm {arm}, month {study.visit_months[constraint.visit]}",
+                    got=constraint.described(),
+                    remedy="take it out of the reconstruction section, or add a target of the arm at that visit",
+                )
 
 
 def _denominator_reading(study: Study, reading: Alternative | None) -> Reading:
@@ -209,101 +237,25 @@ def _listed_denominators(chains: Mapping[str, Chains], months: Sequence[int]) ->
     return pd.concat(parts, ignore_index=True)
 
 
-def _listed_splits(
-    choices: Sequence[SplitChoice], splits: Mapping[str, Sequence[Splits]], months: Sequence[int]
-) -> pd.DataFrame:
-    rows = [
-        (
-            "+".join(choice.arms),
-            rank,
-            criterion,
-            arm,
-            month,
-            splits[arm][visit].n,
-            int(splits[arm][visit].complete[places[visit][lane]]),
-            int(splits[arm][visit].partial[places[visit][lane]]),
-        )
-        for choice in choices
-        for rank, (criterion, places) in enumerate(zip(choice.criterion, choice.places, strict=True), start=1)
-        for lane, arm in enumerate(choice.arms)
-        for visit, month in enumerate(months)
-    ]
-    columns = ["arms", "rank", "criterion", "arm", "month", "assessed", "complete", "partial"]
-    listed = pd.DataFrame(rows, columns=columns)
-    return listed.assign(none=listed["assessed"] - listed["complete"] - listed["partial"])
-
-
-def _counts(listed: pd.DataFrame, arms: Sequence[str]) -> pd.DataFrame:
+def _counts(listed: pd.DataFrame, cells: Cells) -> pd.DataFrame:
     best = listed[listed["rank"] == 1]
-    ordered = pd.concat([best[best["arm"] == arm] for arm in arms], ignore_index=True)
-    return ordered[["arm", "month", "assessed", "complete", "partial", "none"]]
+    ordered = pd.concat([best[best["arm"] == arm] for arm in cells], ignore_index=True)
+    basis = ["not printed" if cell is None else cell.basis for visits in cells.values() for cell in visits]
+    return ordered[["arm", "month", "assessed", "complete", "partial", "none"]].assign(basis=basis)
 
 
-_P_VALUE_COLUMNS = {
-    "target_id": "str",
-    "measure": "str",
-    "month": "int64",
-    "printed": "str",
-    "test": "str",
-    "sides": "int64",
-    "p_value": "float64",
-    "prints": "bool",
-}
-
-
-def _p_values(study: Study, counts: pd.DataFrame) -> pd.DataFrame:
-    """Return what every test gives at the chosen counts, for each printed p-value in force."""
-    targets = _printed_p_values(study)
-    if len(study.arms) != 2 or not targets:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _P_VALUE_COLUMNS.items()})
+def _unattainable(study: Study, cells: Cells, counts: pd.DataFrame) -> pd.DataFrame:
+    """List the printed numbers of response and of events that the chosen numbers of patients do not give back."""
+    columns = (counts[name].tolist() for name in ("arm", "month", "assessed", "complete", "partial"))
     chosen = {
         (arm, month): Splits(n, np.array([complete]), np.array([partial]))
-        for arm, month, n, complete, partial in zip(
-            *(counts[name].tolist() for name in ("arm", "month", "assessed", "complete", "partial")), strict=True
-        )
+        for arm, month, n, complete, partial in zip(*columns, strict=True)
     }
-    first, second = ([chosen[arm.code, target.month] for target in targets] for arm in study.arms)
-    p = _every_test(targets, first, second)
-    values = np.column_stack(list(p.values()))
-    prints = [probability_prints_as(row, target.printed) for row, target in zip(values, targets, strict=True)]
-    many = len(p)
-    return pd.DataFrame(
-        {
-            "target_id": np.repeat([target.id for target in targets], many),
-            "measure": np.repeat([str(target.compares) for target in targets], many),
-            "month": np.repeat([target.month or 0 for target in targets], many),
-            "printed": np.repeat([target.printed for target in targets], many),
-            "test": [str(test) for test in p] * len(targets),
-            "sides": [1 if test in ONE_SIDED else 2 for test in p] * len(targets),
-            "p_value": values.ravel(),
-            "prints": np.concatenate(prints),
-        }
-    )
-
-
-def _printed_p_values(study: Study) -> list[Target]:
-    return [
-        target
-        for target in study.targets
-        if target.measure is Measure.P_VALUE
-        and target.compares in RESPONSE_MEASURES
-        and target.month in study.visit_months
-        and target.superseded_by is None
-    ]
-
-
-def _every_test(
-    targets: Sequence[Target], first: Sequence[Splits], second: Sequence[Splits]
-) -> dict[ComparisonTest, Floats]:
-    """Return the p-value of every test for each target, whose splits stand at the same place of both lists."""
-    measures = [target.compares or Measure.OVERALL_RESPONSE for target in targets]
-    n_1, n_2 = (np.array([splits.n for splits in arm]) for arm in (first, second))
-    events_1, events_2 = (
-        np.concatenate([splits.counts(measure) for splits, measure in zip(arm, measures, strict=True)])
-        for arm in (first, second)
-    )
-    complete_1, complete_2 = (np.concatenate([splits.complete for splits in arm]) for arm in (first, second))
-    partial_1, partial_2 = (np.concatenate([splits.partial for splits in arm]) for arm in (first, second))
-    return two_by_two(events_1, n_1, events_2, n_2) | three_category(
-        complete_1, partial_1, n_1, complete_2, partial_2, n_2
-    )
+    given: list[tuple[Target, int, int]] = []
+    beside: dict[str, str] = {}
+    for cell in (cell for visits in cells.values() for cell in visits if cell is not None):
+        splits = chosen[cell.arm, cell.month]
+        for target in cell.targets:
+            given.append((target, int(splits.counts(target.measure)[0]), splits.n))
+            beside[target.id] = described(other for other in cell.targets if other is not target)
+    return unattained([*given, *counted_events(study)], beside)

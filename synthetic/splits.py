@@ -73,7 +73,7 @@ def choose_splits(
         (_step_cost(one[visit], one[visit + 1]) / gap, _step_cost(other[visit], other[visit + 1]) / gap)
         for visit, gap in enumerate(years)
     ]
-    to_go = _costs_to_go(allowed, costs)
+    to_go = _costs_to_go(allowed, costs) if costs else [_from_even_odds(one[0], other[0], allowed[0])]
     found = _best_tables(to_go, costs, NEAR_OPTIMAL)
     bounds = {
         constraint.visit: constraint.bound_counts(one[constraint.visit], other[constraint.visit])
@@ -109,10 +109,22 @@ def _step_cost(before: Splits, after: Splits) -> Floats:
     return cost
 
 
-def _logits(splits: Splits) -> tuple[Floats, Floats]:
-    overall = np.log((splits.overall + 0.5) / (splits.n - splits.overall + 0.5))
-    complete_given_response = np.log((splits.complete + 0.5) / (splits.partial + 0.5))
+def _from_even_odds(one: Splits, other: Splits, allowed: Booleans) -> Floats:
+    """Return the squares of both logits of both arms, shape (splits of one, of the other); inf if refused."""
+    of_one, of_other = (overall**2 + complete**2 for overall, complete in map(_logits, (one, other)))
+    cost: Floats = np.where(allowed, np.add.outer(of_one, of_other), np.inf)
+    return cost
+
+
+def split_logits(n: int | Integers, complete: Integers, partial: Integers) -> tuple[Floats, Floats]:
+    """Return the logits of overall response and of complete response among responders, 0.5 added to every count."""
+    overall = np.log((complete + partial + 0.5) / (n - complete - partial + 0.5))
+    complete_given_response = np.log((complete + 0.5) / (partial + 0.5))
     return overall, complete_given_response
+
+
+def _logits(splits: Splits) -> tuple[Floats, Floats]:
+    return split_logits(splits.n, splits.complete, splits.partial)
 
 
 def _costs_to_go(allowed: Sequence[Booleans], costs: Sequence[tuple[Floats, Floats]]) -> list[Floats]:

@@ -7,7 +7,14 @@ import pandas as pd
 from cohort.codes import Drug, Phase
 from cohort.store import Cohort
 
-OTHER_IMMUNOSUPPRESSANTS = (Drug.MYCOPHENOLATE, Drug.AZATHIOPRINE, Drug.MIZORIBINE, Drug.CYCLOPHOSPHAMIDE)
+OTHER_IMMUNOSUPPRESSANTS = (
+    Drug.MYCOPHENOLATE,
+    Drug.AZATHIOPRINE,
+    Drug.MIZORIBINE,
+    Drug.CYCLOPHOSPHAMIDE,
+    Drug.CYCLOSPORINE,
+    Drug.VOCLOSPORIN,
+)
 """Immunosuppressants beside tacrolimus; glucocorticoids, hydroxychloroquine and RAAS inhibitors are none."""
 
 

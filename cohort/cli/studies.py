@@ -52,7 +52,7 @@ def _list(known: list[Study], *, as_json: bool) -> None:
 
 def _show(study: Study) -> None:
     print_line(study.citation)
-    print_line(f"https://doi.org/{study.doi}")
+    print_line(f"https://doi.org/{study.doi}" if study.doi else study.sources[0].url)
     print_line()
     arms = [(arm.code, arm.label, str(arm.size), arm.status, arm.source) for arm in study.arms]
     print_table("Arms", ("arm", "label", "patients", "status", "source"), arms)
@@ -62,7 +62,7 @@ def _show(study: Study) -> None:
         (entry.term, entry.wording or "not found", entry.status, entry.source, entry.note)
         for entry in study.definitions
     ]
-    print_table("Definitions, as worded by the source", ("term", "wording", "status", "source", "note"), definitions)
+    print_table("Definitions", ("term", "wording", "status", "source", "note"), definitions)
     _show_targets(study)
     sources = [(source.key, source.citation, source.url) for source in study.sources]
     print_table("Sources", ("source", "text", "address"), sources)

@@ -133,10 +133,10 @@ def test_asking_for_what_is_not_there(ask: object, message: str) -> None:
         (
             'unit = "percent"',
             'unit = "patients"',
-            'unit = "patients"',
-            r"wrong unit for complete_response; got patients; write",
+            'value = "50.0"',
+            r"not a number of patients of this arm; got 50\.0; give a whole number from 0 to 10",
         ),
-        ('unit = "percent"', 'unit = "procent"', 'unit = "procent"', r"unit: expected 'patients', 'percent' or"),
+        ('unit = "percent"', 'unit = "procent"', 'unit = "procent"', r"unit: expected 'patients', 'percent', 'pr"),
         (
             'measure = "renal_flare"',
             'measure = "flare"',
