@@ -8,14 +8,13 @@ effect of treatment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
+from synthetic.abreast import Population, TooFewFlaresError, walk_abreast
 from synthetic.assignment import arm_probabilities, tacrolimus_logit
 from synthetic.baseline import Covariates, draw_covariates
 from synthetic.calendar import schedule
@@ -24,19 +23,16 @@ from synthetic.course import (
     NO_RESPONSE,
     PARTIAL,
     Course,
-    CourseNoise,
     Fate,
     Hazards,
-    Walk,
     draw_noise,
     flare_hazard,
     kidney_failure_hazard_ratio,
-    poor_outcome_hazard_ratio,
 )
 from synthetic.design import Design
-from synthetic.missing import ALWAYS, attend_probability, missing_driver, retained
+from synthetic.flare_hazards import model_ratios, printed_ratios
 from synthetic.model import PatientModel
-from synthetic.mortality import Mortality, mortality
+from synthetic.mortality import Mortality
 from synthetic.random_source import QuasiRandom
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,8 +41,9 @@ POWER = 18
 """Two to this power patients: the error of a quasi-random share is then far below one in a thousand."""
 SEED = 20_251_028
 """Scrambles the quasi-random points; a part of the calibration, not of any cohort."""
-_NOBODY = 1e-12
-"""Shares below this are zero but for rounding."""
+_COARSE_POWER = 14
+_INTERCEPT_ROUNDS = 200
+_INTERCEPT_PRECISION = 1e-11
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +91,11 @@ class Calibration:
 class CalibratedPopulation:
     """The quasi-random population a calibration was solved on.
 
-    ``probability``, shape ``(n, arms)``, is each patient's probability of each arm; ``courses`` holds the course of
-    every patient under each arm; ``visit_day``, shape ``(v,)``, the nominal days.
+    ``courses`` holds the course of every patient under each arm; ``visit_day``, shape ``(v,)``, the nominal days.
     """
 
     calibration: Calibration
-    covariates: Covariates
-    probability: FloatArray
+    population: Population
     courses: tuple[Course, ...]
     visit_day: IntArray
 
@@ -126,83 +121,14 @@ class ThresholdCut:
         return np.where(without, NO_RESPONSE, state), np.zeros(len(score), dtype=bool)
 
 
-class _Lane:
-    """One arm of the calibration: its walk, and its constants as they are found."""
-
-    def __init__(self, design: Design, arm: int, weight: FloatArray, hazards: Hazards, walk: Walk) -> None:
-        visits = len(design.months)
-        assessed = design.counts.assessed[arm]
-        self.arm, self.weight, self.hazards, self.walk = arm, weight / weight.sum(), hazards, walk
-        self._where = f"arm {design.arms[arm]}"
-        self._months = design.months
-        self._none, self._complete = design.counts.none[arm] / assessed, design.counts.complete[arm] / assessed
-        self.no_response_below, self.complete_from = np.empty(visits), np.empty(visits)
-        self.stays, self.attends = np.empty(visits), np.full(visits, ALWAYS)
-        self._assessed_weight = self.weight
-
-    def admit_failures(self, _visit: int, _failed: BoolArray, failing: BoolArray, _uniform: FloatArray) -> BoolArray:
-        """Let everybody fail who does."""
-        return failing
-
-    def attend(self, visit: int, kept: float, assessed: float, presence: Presence) -> None:
-        """Find how many stay and attend so that the shares ``kept`` and ``assessed`` of the arm are met."""
-        alive = self.weight * presence.alive[:, visit]
-        log_stay = _solve(
-            lambda value: float((alive * np.exp(value * presence.leaving)).sum()) - kept, float(np.log(kept)), 1.0
-        )
-        self.stays[visit] = np.exp(log_stay)
-        present = alive * np.exp(log_stay * presence.leaving)
-        if assessed < kept:
-            driver = presence.driver[:, visit]
-            odds = _solve(
-                lambda value: float((present * attend_probability(value, driver)).sum()) - assessed,
-                0.0,
-                4.0,
-            )
-            self.attends[visit] = odds
-            present = present * attend_probability(odds, driver)
-        self._assessed_weight = present / present.sum()
-
-    def cut(self, visit: int, score: FloatArray, fate: Fate) -> tuple[IntArray, BoolArray]:
-        """Cut one visit at the weighted quantiles among those assessed."""
-        weight = self._assessed_weight
-        missing = float(self._none[visit]) - float(weight[fate.failed].sum())
-        free = np.where(fate.protected | fate.failed, 0.0, weight)
-        below = _weighted_threshold(score, free, missing) if missing >= 0 else None
-        if below is None:
-            few = missing >= 0
-            raise CalibrationError(
-                "too few flares: non-responders rise faster than responders flare"
-                if few
-                else "too many kidney failures for the printed responses",
-                where=f"{self._where}, month {self._months[visit]}",
-                got=f"a share of {self._none[visit]:.3f} without response",
-                remedy="raise course.flare_rate or effect.flare_hazard_ratio" if few else "lower course.eskd_rate",
-            )
-        without = fate.failed | (~fate.protected & (score < below))
-        responding = np.where(without, 0.0, weight)
-        above = _weighted_threshold(score, responding, float(responding.sum() - self._complete[visit]))
-        self.no_response_below[visit] = below
-        self.complete_from[visit] = np.inf if above is None else above
-        state = np.where(score >= self.complete_from[visit], COMPLETE, PARTIAL)
-        return np.where(without, NO_RESPONSE, state), np.zeros(len(score), dtype=bool)
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """What decides who is assessed: ``alive`` and ``driver`` have shape ``(n, v)``, the hazard ``leaving`` ``(n,)``."""
-
-    alive: FloatArray
-    leaving: FloatArray
-    driver: FloatArray
-
-
-def calibrate(design: Design, model: PatientModel) -> Calibration:
+def calibrate(design: Design, model: PatientModel, *, rate_is_free: bool = True) -> Calibration:
     """Solve the constants of population mode; see :func:`calibrated_population`."""
-    return calibrated_population(design, model).calibration
+    return calibrated_population(design, model, rate_is_free=rate_is_free).calibration
 
 
-def calibrated_population(design: Design, model: PatientModel, *, power: int = POWER) -> CalibratedPopulation:
+def calibrated_population(
+    design: Design, model: PatientModel, *, rate_is_free: bool = True, power: int = POWER
+) -> CalibratedPopulation:
     """Walk a quasi-random population of ``2**power`` patients under each arm, solving the constants on the way.
 
     Parameters
@@ -211,24 +137,30 @@ def calibrated_population(design: Design, model: PatientModel, *, power: int = P
         Arms, visits and counts.
     model
         Patient model.
+    rate_is_free
+        Whether the hazard of flare may be raised where the printed responses need more flares than the model has.
     power
         Base-two logarithm of the number of patients.
 
     Raises
     ------
     CalibrationError
-        If responders cannot turn into non-responders as fast as the counts ask, since too few flare, or kidney
-        failures leave fewer responders than printed.
+        If responders cannot turn into non-responders as fast as the counts ask, since too few flare and the rate is
+        not free, or kidney failures leave fewer responders than printed.
     """
-    size, visits = 2**power, len(design.months)
-    source = QuasiRandom(power, _dimensions(visits), SEED)
-    covariates = draw_covariates(size, model, source)
-    noise = draw_noise(covariates, visits, model.course, source)
-    logit = tacrolimus_logit(covariates, model, randomised=design.randomised)
-    intercepts = _intercepts(logit, design)
-    probability = arm_probabilities(logit, intercepts, design.tacrolimus)
-    ratio = _flare_ratios(design, model, covariates)
-    lanes, death = _walk_abreast(design, model, covariates, noise, probability, ratio)
+    population, intercepts = _quasi_population(design, model, power)
+    ratio = model_ratios(design, model, population)
+    try:
+        walked = None if design.flares else walk_abreast(design, model, population, ratio)
+    except TooFewFlaresError:
+        walked = None
+    if walked is None:
+        # Found on fewer patients, then refined on all.
+        few, _ = _quasi_population(design, model, min(power, _COARSE_POWER))
+        ratio = printed_ratios(design, model, few, ratio, rate_is_free=rate_is_free)
+        ratio = printed_ratios(design, model, population, ratio, rate_is_free=rate_is_free)
+        walked = walk_abreast(design, model, population, ratio)
+    lanes = walked.lanes
     calibration = Calibration(
         intercepts=intercepts,
         stays=np.stack([lane.stays for lane in lanes]),
@@ -237,86 +169,32 @@ def calibrated_population(design: Design, model: PatientModel, *, power: int = P
         complete_from=np.stack([lane.complete_from for lane in lanes]),
         flare_ratio=ratio,
         failure_level=lanes[0].hazards.failure_level,
-        death_hazard=death.cumulative,
+        death_hazard=walked.mortality.cumulative,
     )
     day = schedule(design.months, model.calendar).day
-    return CalibratedPopulation(calibration, covariates, probability, tuple(lane.walk.course() for lane in lanes), day)
+    courses = tuple(lane.walk.course() for lane in lanes)
+    return CalibratedPopulation(calibration, population, courses, day)
 
 
-def _flare_ratios(design: Design, model: PatientModel, covariates: Covariates) -> FloatArray:
-    """Return what makes the mean hazard of flare that of the model times the effect of the arm, ``(arms, v)``."""
-    hazard = flare_hazard(covariates, model.course)
-    rate = model.course.flare_rate / 100 / 365.25
-    ratio = np.full((len(design.sizes), len(design.months)), rate * model.effect.flare_hazard_ratio)
-    ratio[design.reference] = rate
-    return np.asarray(ratio / hazard.mean()) if rate > 0 else ratio
-
-
-def _walk_abreast(
-    design: Design,
-    model: PatientModel,
-    covariates: Covariates,
-    noise: CourseNoise,
-    probability: FloatArray,
-    ratio: FloatArray,
-) -> tuple[list[_Lane], Mortality]:
-    day = schedule(design.months, model.calendar).day
-    kept = retained(design.counts.assessed, design.sizes, model.missing)
-    death = mortality(model.course.death_rate, day, kept, design.sizes)
-    relative = poor_outcome_hazard_ratio(covariates, model.course)
-    slope = np.log(model.calendar.leaving_hr_severity)
-    presence = Presence(
-        death.survival(relative),
-        np.exp(slope * covariates.latent_severity),
-        missing_driver(covariates, noise, model.missing),
-    )
-    level = np.zeros(len(day))
-    flare = flare_hazard(covariates, model.course)[:, None]
-    failure = kidney_failure_hazard_ratio(covariates, model.course)
-    visit_day = np.broadcast_to(day, (covariates.size, len(day)))
-    lanes = [
-        _Lane(
-            design,
-            arm,
-            probability[:, arm],
-            Hazards(flare * ratio[arm], failure, level),
-            Walk(noise, visit_day, model.course),
-        )
-        for arm in range(len(design.sizes))
-    ]
-    for visit in range(len(day)):
-        if visit:
-            wanted = model.course.eskd_rate / 100 / 365.25 * float(day[visit] - day[visit - 1])
-            level[visit] = _failure_level(lanes, probability, failure, visit, wanted)
-        for lane in lanes:
-            size = design.sizes[lane.arm]
-            lane.attend(visit, kept[lane.arm, visit] / size, design.counts.assessed[lane.arm, visit] / size, presence)
-            lane.walk.arrive(visit, *lane.cut(visit, *lane.walk.approach(visit, lane.hazards, lane)))
-    return lanes, death
-
-
-def _failure_level(
-    lanes: list[_Lane], probability: FloatArray, failure: FloatArray, visit: int, wanted: float
-) -> float:
-    """Return the hazard at which a share ``wanted`` of all patients fails before ``visit``, at most half who can."""
-    exposure = np.concatenate([lane.walk.failure_exposure(visit) * failure for lane in lanes])
-    weight = np.concatenate([probability[:, lane.arm] for lane in lanes]) / len(probability)
-    weight, exposure = weight[exposure > 0], exposure[exposure > 0]
-    if not len(exposure):
-        return 0.0
-    goal = min(wanted, 0.5 * float(weight.sum()))
-    start = np.log(goal / float(weight @ exposure))
-    return float(np.exp(_solve(lambda value: float(-weight @ np.expm1(-np.exp(value) * exposure)) - goal, start, 1.0)))
+def _quasi_population(design: Design, model: PatientModel, power: int) -> tuple[Population, FloatArray]:
+    """Return the first ``2**power`` quasi-random patients and the intercepts of the assignment model."""
+    size, visits = 2**power, len(design.months)
+    source = QuasiRandom(power, _dimensions(visits), SEED)
+    covariates = draw_covariates(size, model, source)
+    noise = draw_noise(covariates, visits, model.course, source)
+    logit = tacrolimus_logit(covariates, model, randomised=design.randomised)
+    intercepts = _intercepts(logit, design)
+    return Population(covariates, noise, arm_probabilities(logit, intercepts, design.tacrolimus)), intercepts
 
 
 def _intercepts(logit: FloatArray, design: Design) -> FloatArray:
     """Return the intercepts, that of the reference being 0, at which arms have their sizes in expectation."""
     share = design.sizes / design.total
     intercepts = np.log(share / share[design.reference])
-    for _ in range(500):
+    for _ in range(_INTERCEPT_ROUNDS):
         step = np.log(share / arm_probabilities(logit, intercepts, design.tacrolimus).mean(axis=0))
         intercepts = intercepts + step - step[design.reference]
-        if np.abs(step).max() < 1e-13:
+        if np.abs(step).max() < _INTERCEPT_PRECISION:
             break
     return np.asarray(intercepts)
 
@@ -324,31 +202,3 @@ def _intercepts(logit: FloatArray, design: Design) -> FloatArray:
 def _dimensions(visits: int) -> int:
     """Centre, severity, its eight correlates, six coins, the patient effect, and five per visit."""
     return 1 + 1 + 8 + 6 + 1 + 5 * visits
-
-
-def _solve(excess: Callable[[float], float], start: float, step: float) -> float:
-    """Return the root of an increasing function, looked for ever farther from ``start``."""
-    from scipy.optimize import brentq
-
-    low = high = start
-    while excess(low) > 0:
-        low, step = low - step, 2 * step
-    while excess(high) < 0:
-        high, step = high + step, 2 * step
-    return float(brentq(excess, low, high, xtol=1e-13)) if low < high else low
-
-
-def _weighted_threshold(score: FloatArray, weight: FloatArray, wanted: float) -> float | None:
-    """Return the score below which the weights sum to ``wanted``; ``None`` if they do not reach it."""
-    if wanted <= _NOBODY:
-        return -np.inf
-    eligible = np.flatnonzero(weight > 0)
-    order = eligible[np.argsort(score[eligible], kind="stable")]
-    total = np.cumsum(weight[order])
-    place = int(np.searchsorted(total, wanted, side="left"))
-    if place >= len(order):
-        return None
-    if not place:
-        return float(score[order[0]])
-    # Between the last score that must lie below and the next one, so that neither sits on the threshold.
-    return float((score[order[place - 1]] + score[order[place]]) / 2)

@@ -30,6 +30,7 @@ def fingerprint(design: Design, model: PatientModel) -> str:
         "tacrolimus": design.tacrolimus.tolist(),
         "months": design.months.tolist(),
         "randomised": design.randomised,
+        "flares": [dataclasses.astuple(target) for target in design.flares],
         "counts": {name: getattr(design.counts, name).tolist() for name in ("assessed", "complete", "partial")},
         "model": [dataclasses.asdict(part) for part in parts],
     }
@@ -53,12 +54,12 @@ def format_calibration(design: Design, model: PatientModel, calibration: Calibra
     return "\n".join(lines) + "\n"
 
 
-def calibration_for(design: Design, model: PatientModel) -> Calibration:
+def calibration_for(design: Design, model: PatientModel, *, rate_is_free: bool = True) -> Calibration:
     """Return the shipped calibration if it is of this design and model, and solve one otherwise.
 
     Parameters
     ----------
-    design, model
+    design, model, rate_is_free
         As in :func:`synthetic.calibrate.calibrate`.
     """
     shipped = resources.files("synthetic") / "calibrations" / f"{design.study}.toml"
@@ -66,7 +67,7 @@ def calibration_for(design: Design, model: PatientModel) -> Calibration:
         content = tomllib.loads(shipped.read_text(encoding="utf-8"))
         if content["settings"] == fingerprint(design, model):
             return Calibration(**{name: np.asarray(content[name], dtype=np.float64) for name in _ARRAYS})
-    return calibrate(design, model)
+    return calibrate(design, model, rate_is_free=rate_is_free)
 
 
 def _numbers(values: FloatArray) -> str:

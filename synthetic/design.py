@@ -6,11 +6,27 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from cohort.record import Measure, Study
+from cohort.record import Assignment, Measure, Study
 from cohort.response import BoolArray, IntArray
 from synthetic.cuts import Counts
 from synthetic.reconstruct import Reconstruction
+
+
+@dataclass(frozen=True, slots=True)
+class FlareTarget:
+    """Printed renal flares of the arm at position ``arm`` up to the visit at position ``visit``.
+
+    ``share`` of the arm has a flare (a Kaplan-Meier estimate owes no whole number of ``patients``, which is then
+    ``None``); where only a ``rate`` per 100 patient-years is printed, ``share`` is ``None``.
+    """
+
+    arm: int
+    visit: int
+    share: float | None
+    patients: int | None
+    rate: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +35,7 @@ class Design:
 
     ``sizes`` and ``tacrolimus`` have shape ``(arms,)``, ``months`` shape ``(v,)``; ``counts`` has arms in the same
     order. ``alone`` counts patients on tacrolimus without another immunosuppressant; ``randomised`` says that arms
-    were drawn by lot.
+    were drawn by lot; ``flares`` holds at most one target per arm.
     """
 
     study: str
@@ -30,6 +46,7 @@ class Design:
     counts: Counts
     alone: int
     randomised: bool
+    flares: tuple[FlareTarget, ...] = ()
 
     @property
     def reference(self) -> int:
@@ -58,5 +75,32 @@ def design_of(study: Study, reconstruction: Reconstruction) -> Design:
         months=np.asarray(study.visit_months, dtype=np.int64),
         counts=Counts(*columns),
         alone=int(alone.printed) if alone else 0,
-        randomised=False,
+        randomised=study.assignment is Assignment.RANDOMISED,
+        flares=_flare_targets([arm.code for arm in arms], study.visit_months, reconstruction),
     )
+
+
+def _flare_targets(arms: list[str], months: tuple[int, ...], reconstruction: Reconstruction) -> tuple[FlareTarget, ...]:
+    """Take for each arm the latest count of patients, or else share, or else rate, at a scheduled visit."""
+    chosen: dict[int, FlareTarget] = {}
+    table = reconstruction.flares.sort_values("month", kind="stable")
+    columns = (table[name].tolist() for name in ("arm", "month", "patients", "probability", "rate_per_100_py"))
+    for code, month, patients, share, rate in zip(*columns, strict=True):
+        if month not in months:
+            continue
+        arm = arms.index(code)
+        found = FlareTarget(
+            arm,
+            months.index(month),
+            None if pd.isna(share) else float(share),
+            None if pd.isna(patients) else int(patients),
+            None if pd.isna(rate) else float(rate),
+        )
+        before = chosen.get(arm)
+        if before is None or _precision(found) >= _precision(before):
+            chosen[arm] = found
+    return tuple(chosen[arm] for arm in sorted(chosen))
+
+
+def _precision(target: FlareTarget) -> int:
+    return 2 if target.patients is not None else 1 if target.share is not None else 0

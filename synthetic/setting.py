@@ -47,7 +47,9 @@ def settle(design: Design, scenario: Scenario) -> Setting:
     _check_dials(design, scenario, model)
     if scenario.response is not None:
         model = _with_confounding_for(scenario.response, design, model)
-    return Setting(design, scenario, model, calibration_for(design, model))
+    turned = {(dial.part, dial.name) for dial in scenario.dials}
+    rate_is_free = turned.isdisjoint({("course", "flare_rate"), ("effect", "flare_hazard_ratio")})
+    return Setting(design, scenario, model, calibration_for(design, model, rate_is_free=rate_is_free))
 
 
 def average_difference(population: CalibratedPopulation, measure: Measure, visit: int) -> float:

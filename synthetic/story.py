@@ -15,10 +15,11 @@ from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, draw_assigned
 from synthetic.calendar import Attendance, Leaving, attendance_by_count
 from synthetic.calibrate import Calibration
-from synthetic.course import CourseNoise, draw_noise, poor_outcome_hazard_ratio, walk_course
-from synthetic.cuts import CountCut, rank_positions
+from synthetic.course import CourseNoise, draw_noise, poor_outcome_hazard_ratio
+from synthetic.cuts import rank_positions
 from synthetic.design import Design
 from synthetic.events import EventRows, adverse_event_rows, doubling_rows, first_day, join_events, renal_rows
+from synthetic.exact_course import walk_to_counts
 from synthetic.findings import contradicts_print
 from synthetic.missing import miss_by_count, missing_driver, retained
 from synthetic.model import PatientModel
@@ -88,11 +89,11 @@ def draw_exact_story(
     treatment = draw_treatment(assigned.baseline, assigned.tacrolimus, alone, model.treatment, random)
     for draw in range(1, _MOST_COURSES + 1):
         story = _draw_course(design, calibration, assigned, treatment, model, tree.child("course", draw))
-        if not contradicts_print(study, story):
+        if story is not None and not contradicts_print(study, story):
             return ExactStory(story, draw)
     raise CalibrationError(
-        f"each of {_MOST_COURSES} courses differs significantly between the arms where print says it does not",
-        where="flares, poor outcomes, adverse events or laboratory values",
+        f"none of {_MOST_COURSES} courses has the printed flares and no significant difference that print denies",
+        where=f"study {study.name}: flares, poor outcomes, adverse events or laboratory values",
         remedy="lower course.flare_hr_severity, course.poor_outcome_hr_severity, assignment.strength, or bring "
         "effect.flare_hazard_ratio nearer to 1",
     )
@@ -123,7 +124,8 @@ def _draw_course(
     treatment: Treatment,
     model: PatientModel,
     tree: SeedTree,
-) -> Story:
+) -> Story | None:
+    """Draw one course; ``None`` if no hazard of flare gives the printed number of patients with a flare."""
     baseline, counts = assigned.baseline, design.counts
     kept = retained(counts.assessed, design.sizes, model.missing)
     attendance = attendance_by_count(
@@ -143,9 +145,11 @@ def _draw_course(
         tree.child("missed").generator(),
     )
     attendance = replace(attendance, missed=missed)
-    cut = CountCut(counts, assigned.arm, attendance.attended)
-    hazards = calibration.hazards(baseline, assigned.arm, model)
-    walked = walk_course(noise, hazards, attendance.visit_day, cut, model.course)
+    walked = walk_to_counts(
+        noise, calibration.hazards(baseline, assigned.arm, model), attendance, assigned.arm, design, model
+    )
+    if walked is None:
+        return None
     random = tree.child("position").generator()
     course = observe(walked, rank_positions(walked.state, walked.score, assigned.arm, random), attendance)
     ids = patient_ids(design, 1, design.total, design.total)

@@ -202,4 +202,17 @@ def test_rates_that_need_more_flares_than_there_are_name_the_arm_and_visit(desig
         counts=Counts(assessed, np.array([[70, 10], [40, 40]]), np.array([[8, 8], [20, 20]])),
     )
     with pytest.raises(CalibrationError, match=r"arm tacrolimus, month 12: too few flares.*raise course.flare_rate"):
-        calibrate(impossible, MODEL)
+        calibrate(impossible, MODEL, rate_is_free=False)
+
+
+def test_the_flares_that_printed_responses_need_are_found_if_the_rate_is_free(design: Design) -> None:
+    assessed = np.full((2, 2), 80)
+    steep = replace(
+        design,
+        sizes=np.array([90, 90]),
+        months=np.array([6, 12]),
+        counts=Counts(assessed, np.array([[70, 50], [40, 40]]), np.array([[8, 8], [20, 20]])),
+    )
+    found = calibrate(steep, MODEL)
+    assert found.flare_ratio[0, 1] > found.flare_ratio[0, 0]
+    np.testing.assert_array_equal(found.flare_ratio[1], found.flare_ratio[0, 0])
