@@ -34,7 +34,7 @@ __all__ = ["AuditTable", "CandidateSet", "Verdict", "audit_study", "audit_table"
 
 PERCENTAGE_COLUMNS = (
     "target_id", "measure", "arm", "month", "status", "printed", "n_max", "attainable", "n_candidates", "candidates",
-    "nearest_events", "nearest_n", "nearest",
+    "nearest_events", "nearest_n", "nearest", "kaplan_meier",
 )  # fmt: skip
 P_VALUE_COLUMNS = (
     "target_id", "measure", "month", "status", "printed", "verdict", "candidate_set", "n_pairs", "two_sided_tests",
@@ -54,7 +54,8 @@ class AuditTable:
         One row per printed percentage: ``target_id``, ``measure``, ``arm``, ``month`` (missing where there is none),
         ``status``, ``printed``, ``n_max`` (largest denominator considered), ``attainable``, ``n_candidates``,
         ``candidates`` (as ``45/91; ...``), and the attainable percentage nearest to the printed one: ``nearest``
-        (unrounded) at ``nearest_events`` out of ``nearest_n``.
+        (unrounded) at ``nearest_events`` out of ``nearest_n``; ``kaplan_meier`` says that no whole number of patients
+        need stand behind it.
     candidates
         One row per candidate: ``target_id``, ``events``, ``n``, ``percentage`` (unrounded).
     p_values
@@ -167,6 +168,7 @@ def _percentages(entries: Sequence[PrintedPercentage], counts: Sequence[tuple[In
                 "nearest_events": nearest_events,
                 "nearest_n": nearest_n,
                 "nearest": 100 * nearest_events / nearest_n,
+                "kaplan_meier": entry.kaplan_meier,
             }
         )
     return pd.DataFrame(rows, columns=list(PERCENTAGE_COLUMNS)).astype({"month": "Int64"})

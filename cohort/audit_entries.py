@@ -16,7 +16,10 @@ from cohort.rounding import Integers
 
 @dataclass(frozen=True, slots=True)
 class PrintedPercentage:
-    """A printed percentage; ``n`` is its denominator if that is printed, ``n_max`` the largest it can be."""
+    """A printed percentage; ``n`` is its denominator if that is printed, ``n_max`` the largest it can be.
+
+    ``kaplan_meier`` marks an estimate behind which no whole number of patients need stand.
+    """
 
     target_id: str
     measure: str
@@ -26,6 +29,7 @@ class PrintedPercentage:
     n: int | None = None
     month: int | None = None
     status: str = ""
+    kaplan_meier: bool = False
 
     def candidates(self) -> tuple[Integers, Integers]:
         """Return events and denominators of every candidate, by increasing denominator."""
@@ -54,6 +58,7 @@ def percentages_of(study: Study) -> list[PrintedPercentage]:
             n=target.n,
             month=target.month,
             status=str(target.status),
+            kaplan_meier=target.kaplan_meier,
         )
         for target in study.targets
         if target.kind is TargetKind.NUMBER and target.unit is Unit.PERCENT and target.arm is not None

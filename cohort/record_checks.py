@@ -139,13 +139,14 @@ def _value_of_target(study: Study, target: Target) -> Iterator[Problem]:
         yield Problem(("month",), "flares are counted beyond the last visit", str(target.month), remedy)
     if target.kaplan_meier and (target.measure not in CUMULATIVE_MEASURES or target.unit is not Unit.PERCENT):
         what = "only a percentage of patients with an event by a month is a Kaplan-Meier estimate"
-        yield Problem(("kaplan_meier",), what, f"{target.measure} in {target.unit}", "take the key out")
+        yield Problem(("kaplan_meier",), what, "true", "take the key out")
     if target.value is None or target.unit is None:
         return
     units = _units_of(target.measure)
     if target.kind is TargetKind.NUMBER and target.unit not in units:
         remedy = "write " + " or ".join(f'unit = "{unit}"' for unit in units)
         yield Problem(("unit",), f"wrong unit for {target.measure}", target.unit, remedy)
+        return
     highest = {Unit.PERCENT: 100, Unit.PROBABILITY: 1}.get(target.unit)
     if highest is not None and Decimal(target.value) > highest:
         yield Problem(("value",), f"a {target.unit} above {highest}", target.value, "correct the value or the unit")

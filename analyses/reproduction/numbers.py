@@ -15,7 +15,7 @@ from analyses.reproduction.entry import Entry, Verdict
 from analyses.reproduction.origin import origin
 from cohort.codes import Drug
 from cohort.p_values import TEST_NAMES, TWO_SIDED, ComparisonTest, three_category, two_by_two
-from cohort.record import RESPONSE_MEASURES, Measure, Study, Target
+from cohort.record import CUMULATIVE_MEASURES, RESPONSE_MEASURES, Measure, Study, Target, Unit
 from cohort.rounding import percentage_prints_as, printed_decimals, probability_prints_as
 from cohort.store import Cohort
 
@@ -49,7 +49,13 @@ def judge_number(
         if target.compares in RESPONSE_MEASURES and target.month is not None:
             return _p_value(target, study, counts, audited, data)
         return _poor_outcome_p(data)
+    if target.measure in _NOT_BUILT_IN:
+        return Entry(Verdict.NOT_CHECKABLE, "the cohort is not built to give this number")
     return _size(target, cohort)
+
+
+_NOT_BUILT_IN = (*CUMULATIVE_MEASURES, Measure.RENAL_FLARE_RATE, Measure.ASSESSED)
+"""Numbers that no part of the cohort is conditioned on, and that are not compared with it."""
 
 
 def format_percentage(events: int, n: int, decimals: int) -> str:
@@ -93,8 +99,11 @@ def _rate(target: Target, counts: pd.DataFrame, cohort: Cohort) -> Entry:
     if cell is None:
         return Entry(Verdict.NOT_REPRODUCED, "nobody of the arm is assessed at this visit", "nobody assessed")
     events, n = cell.responders(target.measure), cell.assessed
-    value = format_percentage(events, n, printed_decimals(target.printed))
-    met = bool(percentage_prints_as(np.array([events]), np.array([n]), target.printed)[0])
+    if target.unit is Unit.PATIENTS:
+        value, met = str(events), events == int(target.printed)
+    else:
+        value = format_percentage(events, n, printed_decimals(target.printed))
+        met = bool(percentage_prints_as(np.array([events]), np.array([n]), target.printed)[0])
     if met:
         reason = origin(cohort, target.measure, exact="from laboratory values; denominator reconstructed")
         return Entry(Verdict.REPRODUCED, reason, value, events, n)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cohort.cli.console import print_json, print_line, print_table, suggest
+from cohort.cli.whole_patients import show_unattainable, unattainable_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,18 +36,27 @@ def audit(
     one-sided, and, where the split into complete and partial response is printed, the tests of three categories.
 
     A p-value that is not attainable need not be wrong: an adjusted model could print it.
+
+    Of a study, the whole numbers taken in place of percentages that are not attainable are shown too. A Kaplan-Meier
+    estimate owes no whole number of patients.
     """
     from cohort.audit import audit_study, audit_table
     from cohort.targets import load_study
 
-    is_table = source.lower().endswith(".csv")
-    table = audit_table(Path(source)) if is_table else audit_study(load_study(source))
+    study = None if source.lower().endswith(".csv") else load_study(source)
+    table = audit_table(Path(source)) if study is None else audit_study(study)
     if as_json:
         parts = ("percentages", "candidates", "p_values", "tests", "hits")
-        print_json({"name": table.name, **{part: _records(getattr(table, part)) for part in parts}})
+        found: dict[str, object] = {part: _records(getattr(table, part)) for part in parts}
+        if study is not None:
+            unattainable, why = unattainable_numbers(study)
+            found["unattainable"] = None if unattainable is None else _records(unattainable)
+            found["not_reconstructed"] = why
+        print_json({"name": table.name, **found})
         return
     _show(table)
-    if not is_table:
+    if study is not None:
+        show_unattainable(study)
         suggest(f"lncohort studies {source}", f"lncohort generate {source} --out DIR")
     else:
         suggest(f"lncohort audit {source} --json")
@@ -66,7 +76,7 @@ def _show(table: AuditTable) -> None:
                 str(row["target_id"]),
                 str(row["printed"]),
                 str(row["n_max"]),
-                "yes" if row["attainable"] else "no",
+                _attainable(row),
                 str(row["candidates"]) or "none",
                 f"{row['nearest']:.4f} ({row['nearest_events']}/{row['nearest_n']})",
             )
@@ -95,6 +105,11 @@ def _show(table: AuditTable) -> None:
     print_line(
         "free splits: divisions of responders that print leaves open; a three-category test attains the p-value."
     )
+
+
+def _attainable(row: dict[str, object]) -> str:
+    found = "yes" if row["attainable"] else "no"
+    return f"{found}, and need not be (Kaplan-Meier)" if row["kaplan_meier"] else found
 
 
 def _nearest(row: dict[str, object]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cohort.cli.console import print_json, print_line, print_table, suggest
+from cohort.cli.whole_patients import show_unattainable
 
 if TYPE_CHECKING:
     from cohort.targets import Study, Target
@@ -25,7 +26,8 @@ def studies(
 
     Each number says where it comes from: reported (the final paper), reported_earlier (a conference abstract of the
     same cohort). A number that a later text replaced is kept and marked with what replaced it. Printed values are
-    shown as printed, to the last decimal.
+    shown as printed, to the last decimal. Numbers that no whole number of patients gives are listed with what is taken
+    in their place. Months count from day 0, the visit at which nobody is in response.
     """
     from cohort.targets import available_studies, load_study
 
@@ -42,30 +44,53 @@ def studies(
 
 def _list(known: list[Study], *, as_json: bool) -> None:
     if as_json:
-        keys = ("name", "title", "citation", "doi")
-        print_json([study.model_dump(mode="json", include=set(keys)) for study in known])
+        keys = {"name", "title", "citation", "doi", "assignment", "visit_months"}
+        arms = {"arms": {"__all__": {"code", "label", "size"}}}
+        include = dict.fromkeys(keys, True) | arms
+        print_json([study.model_dump(mode="json", by_alias=True, include=include) for study in known])
         return
-    rows = [(study.name, study.title, " + ".join(str(arm.size) for arm in study.arms), study.doi) for study in known]
-    print_table("Studies", ("name", "title", "patients", "doi"), rows)
-    suggest(*(f"lncohort studies {study.name}" for study in known))
+    rows = [
+        (
+            study.name,
+            study.title,
+            ", ".join(arm.code for arm in study.arms),
+            " + ".join(str(arm.size) for arm in study.arms),
+            ", ".join(str(month) for month in study.visit_months),
+            study.assignment,
+        )
+        for study in known
+    ]
+    print_table("Studies", ("name", "title", "arms", "patients", "visits (months)", "assignment"), rows)
+    suggest("lncohort studies NAME", "lncohort audit NAME")
 
 
 def _show(study: Study) -> None:
     print_line(study.citation)
     print_line(f"https://doi.org/{study.doi}" if study.doi else study.sources[0].url)
+    print_line(_design(study))
     print_line()
-    arms = [(arm.code, arm.label, str(arm.size), arm.status, arm.source) for arm in study.arms]
-    print_table("Arms", ("arm", "label", "patients", "status", "source"), arms)
+    arms = [
+        (arm.code, arm.label, str(arm.size), ", ".join(arm.regimen) or "left open", arm.status, arm.source, arm.note)
+        for arm in study.arms
+    ]
+    print_table("Arms", ("arm", "label", "patients", "drugs", "status", "source", "note"), arms)
     facts = [(fact.id, fact.value, fact.status, fact.source, fact.note) for fact in study.facts]
     print_table("Design", ("fact", "value", "status", "source", "note"), facts)
     definitions = [
         (entry.term, entry.wording or "not found", entry.status, entry.source, entry.note)
         for entry in study.definitions
     ]
-    print_table("Definitions", ("term", "wording", "status", "source", "note"), definitions)
+    if definitions:
+        print_table("Definitions", ("term", "wording", "status", "source", "note"), definitions)
     _show_targets(study)
     sources = [(source.key, source.citation, source.url) for source in study.sources]
     print_table("Sources", ("source", "text", "address"), sources)
+
+
+def _design(study: Study) -> str:
+    visits = ", ".join(str(month) for month in study.visit_months)
+    accrual = f"; accrual {study.accrual.first_year}-{study.accrual.last_year}" if study.accrual else ""
+    return f"{study.assignment}; visits at month {visits}{accrual}"
 
 
 def _show_targets(study: Study) -> None:
@@ -73,8 +98,8 @@ def _show_targets(study: Study) -> None:
 
     numbers = [target for target in study.targets if target.kind is TargetKind.NUMBER]
     print_table(
-        "Printed numbers",
-        ("target", "measure", "arm", "month", "printed", "unit", "status", "source", "note"),
+        "Numbers",
+        ("target", "measure", "arm", "month", "printed", "unit", "of", "status", "source", "note"),
         [
             (
                 target.id,
@@ -82,7 +107,8 @@ def _show_targets(study: Study) -> None:
                 target.arm or "",
                 _month(target),
                 target.printed,
-                target.unit or "",
+                f"{target.unit}, Kaplan-Meier" if target.kaplan_meier else target.unit or "",
+                "" if target.n is None else str(target.n),
                 target.status,
                 target.source,
                 _note(target),
@@ -90,6 +116,10 @@ def _show_targets(study: Study) -> None:
             for target in numbers
         ],
     )
+    show_unattainable(study)
+    findings = [target for target in study.targets if target.kind is TargetKind.FINDING]
+    if not findings:
+        return
     print_table(
         "Findings in words",
         ("target", "measure", "arm", "month", "claim", "finding", "status", "source", "note"),
@@ -105,8 +135,7 @@ def _show_targets(study: Study) -> None:
                 target.source,
                 _note(target),
             )
-            for target in study.targets
-            if target.kind is TargetKind.FINDING
+            for target in findings
         ],
     )
 

@@ -94,7 +94,7 @@ def truncate(folder: Path) -> None:
 
 def other_study(folder: Path) -> None:
     content = json.loads((folder / "cohort.json").read_text("utf-8"))
-    (folder / "cohort.json").write_text(json.dumps(content | {"study": "liu2015"}))
+    (folder / "cohort.json").write_text(json.dumps(content | {"study": "nobody1999"}))
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -106,7 +106,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "manifest of another version": (
         lambda folder: (folder / "cohort.json").write_text('{"schema_version": 9}'), "schema version 2 expected; got 9",
     ),
-    "study not carried": (other_study, "of a study this package does not carry; got 'liu2015'; known: kim2025"),
+    "study not carried": (other_study, "of a study this package does not carry; got 'nobody1999'; known: aurora1, bao2008"),
 }  # fmt: skip
 
 

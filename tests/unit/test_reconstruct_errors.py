@@ -74,10 +74,6 @@ def one_arm(sizes: int, months: list[int], values: dict[int, str], **extra: obje
             r"arm no_tacrolimus: no whole .* got or_60_no_tacrolimus = 87\.3, or_60_no_tacrolimus_2023 = 85\.3",
         ),
         (
-            changed(cr_24_tacrolimus={"n": 78}),
-            r"arm tacrolimus: no whole number .* got cr_24_tacrolimus = 58\.2; check",
-        ),
-        (
             changed(cr_12_tacrolimus={"value": "50.55"}, cr_6_tacrolimus={"n": 91}, cr_24_tacrolimus={"n": 55}),
             r"arm tacrolimus, month 36: every admissible number assessed exceeds .*got or_36_tacrolimus = 75\.4",
         ),
@@ -91,14 +87,33 @@ def one_arm(sizes: int, months: list[int], values: dict[int, str], **extra: obje
             r"target cr_12_p: a p-value that compares nothing; add compares",
         ),
         (
-            KIM.model_copy(update={"visit_months": (6, 9, 12, 24, 36, 60)}),
-            r"study kim2025, arm tacrolimus, month 9: no percentage of response is printed; leave the month out",
+            changed(cr_6_tacrolimus={"n": 91}, pr_6_tacrolimus={"n": 90}),
+            r"study kim2025, arm tacrolimus: different denominators are printed for one visit; "
+            r"got cr_6_tacrolimus of 91, pr_6_tacrolimus of 90; correct n",
+        ),
+        (
+            changed(or_60_no_tacrolimus={"n": 63}),
+            r"arm no_tacrolimus: no whole .* got or_60_no_tacrolimus = 87\.3, or_60_no_tacrolimus_2023 = 85\.5",
+        ),
+        (
+            changed(cr_12_tacrolimus={"superseded_by": "cr_6_tacrolimus"}),
+            r"study kim2025, arm tacrolimus, month 12: a p-value binds a visit at which an arm prints no response; "
+            r"got cr_12_p = 0\.006 \(pearson\), or_12_p",
+        ),
+        (
+            changed(cr_24_tacrolimus={"superseded_by": "cr_6_tacrolimus"}),
+            r"arms tacrolimus and no_tacrolimus, month 24: p-values bind two arms, of which only one prints response",
         ),
     ],
 )
 def test_the_target_that_cannot_be_met_is_named(study: Study, message: str) -> None:
     with pytest.raises(ReconstructionError, match=message):
         reconstruct(study)
+
+
+def test_nothing_printed_about_an_arm() -> None:
+    with pytest.raises(ReconstructionError, match=r"study one, arm a: nothing is printed about response; add"):
+        reconstruct(one_arm(20, [6, 12], {0: "0"}))
 
 
 def test_an_alternative_that_fixes_what_cannot_be() -> None:
@@ -133,6 +148,12 @@ def test_one_arm_and_one_visit_keep_the_most_patients() -> None:
     assert dict(found.next_denominator_criterion) == {"a": 0.0}
     assert found.next_bound_split_criterion is None
     assert found.p_values.empty
+
+
+def test_a_single_visit_divides_what_is_open_evenly() -> None:
+    found = reconstruct(one_arm(12, [6], {6: "50.0"}))
+    assert found.counts[["complete", "partial", "none"]].to_numpy().tolist() == [[3, 3, 6]]
+    assert found.split_criterion == 0.0
 
 
 def test_a_record_with_one_solution_has_no_next_best() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from cohort.codes import Drug
 from cohort.errors import StudyFileError
-from cohort.targets import Measure, Study, available_studies, load_study, read_study
+from cohort.targets import Assignment, Measure, Study, available_studies, load_study, read_study
 
 SMALL = """name = "small"
 title = "t"
@@ -311,6 +312,152 @@ def test_contradictions_between_keys(added: str, needle: str, message: str) -> N
     with pytest.raises(StudyFileError, match=message) as caught:
         read_study(text, where="small.toml")
     assert caught.value.where.startswith(f"small.toml line {line_of(text, needle)}")
+
+
+ARM = "tacrolimus = true\n"
+FLARE = """[[target]]
+id = "flare"
+kind = "number"
+measure = "renal_flare"
+arm = "drug"
+month = 12
+value = "20"
+unit = "percent"
+status = "reported"
+source = "paper"
+"""
+ACCRUAL = '[accrual]\nfirst_year = 2001\nlast_year = 2004\nstatus = "reported"\nsource = "paper"\n\n'
+
+
+def with_flare(old: str = "", new: str = "") -> str:
+    assert FLARE.count(old) == 1 or not old
+    return SMALL + FLARE.replace(old, new)
+
+
+def with_accrual(old: str = "", new: str = "") -> str:
+    return SMALL.replace("[[source]]", ACCRUAL.replace(old, new) + "[[source]]")
+
+
+def test_regimen_assignment_accrual_and_flares_are_read() -> None:
+    text = with_flare('unit = "percent"', 'unit = "percent"\nn = 10\nkaplan_meier = true')
+    text = text.replace(ARM, ARM + 'regimen = ["tacrolimus", "mycophenolate"]\n')
+    text = text.replace("[[source]]", 'assignment = "randomised"\n\n' + ACCRUAL + "[[source]]", 1)
+    study = read_study(text.replace('doi = "d"\n', ""), where="small.toml")
+    assert study.arm("drug").regimen == (Drug.TACROLIMUS, Drug.MYCOPHENOLATE)
+    assert study.arm("control").regimen == ()
+    assert study.assignment is Assignment.RANDOMISED
+    assert study.accrual is not None
+    assert (study.accrual.first_year, study.accrual.last_year) == (2001, 2004)
+    assert (study.target("flare").kaplan_meier, study.target("flare").n) == (True, 10)
+    assert study.doi == ""
+
+
+def test_what_may_be_left_out() -> None:
+    study = read_study(SMALL, where="small.toml")
+    assert study.assignment is Assignment.OBSERVATIONAL
+    assert study.accrual is None
+    assert not study.target("cr_drug").kaplan_meier
+
+
+@pytest.mark.parametrize(
+    ("text", "needle", "message"),
+    [
+        (
+            edited(ARM, ARM + 'regimen = ["mycophenolate"]\n'),
+            "tacrolimus = true",
+            r"arm\[0\]\.tacrolimus: tacrolimus is true, but the regimen says otherwise; got mycophenolate; correct",
+        ),
+        (
+            edited("tacrolimus = false\n", 'tacrolimus = false\nregimen = ["tacrolimus", "azathioprine"]\n'),
+            "tacrolimus = false",
+            r"arm\[1\]\.tacrolimus: tacrolimus is false, but the regimen says otherwise; got tacrolimus, azathioprine",
+        ),
+        (
+            edited(ARM, ARM + 'regimen = ["tacrolimus", "tacrolimus"]\n'),
+            "regimen",
+            r"arm\[0\]\.regimen: the same drug twice in a regimen; got tacrolimus; name each drug once",
+        ),
+        (
+            edited(ARM, ARM + 'regimen = ["tacrolimsu"]\n'),
+            "regimen",
+            r"arm\[0\]\.regimen\[0\]: expected 'tacrolimus', 'mycophenolate'.*got 'tacrolimsu'",
+        ),
+        (
+            edited('doi = "d"\n', 'doi = "d"\nassignment = "random"\n'),
+            "assignment",
+            r"assignment: expected 'observational' or 'randomised'; got 'random'",
+        ),
+        (
+            with_accrual("2004", "2000"),
+            "last_year",
+            r"accrual\.last_year: accrual ends before it starts; got 2001 to 2000; order the years",
+        ),
+        (
+            with_accrual('"paper"', '"papr"'),
+            'source = "papr"',
+            r"accrual\.source: no such source; got papr",
+        ),
+        (with_accrual("2001", "201"), "first_year", r"accrual\.first_year: expected .*greater than or equal to 1900"),
+        (with_flare("month = 12\n", ""), FLARE[:25], r"target\[3\]\.month: a number of renal_flare needs month"),
+        (with_flare('arm = "drug"\n', ""), FLARE[:25], r"target\[3\]\.arm: a number of renal_flare needs arm"),
+        (
+            with_flare("month = 12", "month = 18"),
+            "month = 18",
+            r"month: flares are counted beyond the last visit; got 18; add a visit at or after it; the last is",
+        ),
+        (
+            with_flare('unit = "percent"', 'unit = "probability"'),
+            'unit = "probability"',
+            r'wrong unit for renal_flare; got probability; write unit = "percent" or unit = "patients"',
+        ),
+        (
+            with_flare('measure = "renal_flare"', 'measure = "renal_flare_rate"'),
+            'unit = "percent"',
+            r'wrong unit for renal_flare_rate; got percent; write unit = "per_100_patient_years"',
+        ),
+        (
+            with_flare('"20"\nunit = "percent"', '"2"\nunit = "patients"\nkaplan_meier = true'),
+            "kaplan_meier",
+            r"kaplan_meier: only a percentage of patients with an event by a month is a Kaplan-Meier",
+        ),
+        (
+            edited('value = "50.0"', 'value = "50.0"\nkaplan_meier = true'),
+            "kaplan_meier",
+            r"target\[0\]\.kaplan_meier: only a percentage of patients with an event",
+        ),
+        (
+            edited('claim = "no_sig', 'kaplan_meier = true\nclaim = "no_sig'),
+            "kaplan_meier",
+            r"target\[2\]\.kaplan_meier: only a percentage of patients with an event",
+        ),
+        (
+            with_flare('unit = "percent"', 'unit = "percent"\nn = 11'),
+            "n = 11",
+            r"n: more patients than the arm has",
+        ),
+        (
+            with_flare('value = "20"\nunit = "percent"', 'value = "9"\nunit = "patients"\nn = 8'),
+            'value = "9"',
+            r"value: not a number of patients of this arm; got 9; give a whole number from 0 to 8",
+        ),
+        (
+            with_flare('measure = "renal_flare"', 'measure = "assessed"').replace(
+                'value = "20"\nunit = "percent"', 'value = "0"\nunit = "patients"'
+            ),
+            'value = "0"',
+            r"value: a visit at which nobody is assessed; got 0; leave the target out",
+        ),
+        (
+            with_flare('measure = "renal_flare"', 'measure = "assessed"').replace("month = 12", "month = 9"),
+            "month = 9",
+            r"month: not a visit of this study; got 9; the months are 0, 6, 12",
+        ),
+    ],
+)
+def test_malformed_uses_of_regimens_assignment_accrual_and_flares(text: str, needle: str, message: str) -> None:
+    with pytest.raises(StudyFileError, match=message) as caught:
+        read_study(text, where="small.toml")
+    assert f"line {text[: text.rindex(needle)].count(chr(10)) + 1}," in caught.value.where
 
 
 def test_a_p_value_constraint_needs_two_arms() -> None:
