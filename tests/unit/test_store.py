@@ -53,7 +53,10 @@ def test_what_is_written_is_read_back(cohort_folder: Path, generated: GeneratedC
 def test_types_after_reading(cohort_folder: Path) -> None:
     read = read_cohort(cohort_folder)
     assert read.visits["visit_month"].dtype == "Int32"
-    assert read.visits["urine_casts"].dtype == bool
+    assert read.visits["urine_rbc_hpf"].dtype == read.visits["sledai_2k"].dtype == "Int32"
+    assert read.visits["urine_casts"].dtype == "boolean"
+    assert read.visits["upcr_g_g"].dtype == np.float64
+    assert read.patients["hypertension"].dtype == bool
     assert read.patients["index_date"].dtype.kind == "M"
     assert read.visits["day"].dtype == np.int32
 
