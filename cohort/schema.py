@@ -192,6 +192,13 @@ VISITS = Table(
     "One row per visit, scheduled or not, with the raw laboratory values; what was not measured is missing",
 )
 
+VISIT_VALUES = tuple(
+    column.name
+    for column in VISITS.columns
+    if column.nullable and column.name not in ("visit_month", "tacrolimus_trough_ng_ml")
+)
+"""What each visit should measure but may lack; the month and the trough are rightly missing at many visits."""
+
 TREATMENTS = Table(
     "treatments",
     (

@@ -232,8 +232,8 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The columns of ``table`` in order; dates as ``datetime64``, nullable integers as ``Int32``, nullable truth values
-        as ``boolean``, numbers as ``float64`` (NaN where missing), text as strings.
+        The columns of ``table`` in order; dates as ``datetime64``, text as strings, numbers as ``float64`` (NaN where
+        missing), integers and truth values that may be missing as ``Int32`` and ``boolean``.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from cohort.definitions import KDIGO_2012, FlareDefinition, ResponseDefinition
 from cohort.egfr import ckd_epi_2021
 from cohort.flare import FLARES_JUDGED_BY, derive_flares
 from cohort.response import JUDGED_BY
-from cohort.schema import COHORT_TABLES, VISITS, Column, Kind, Table
+from cohort.schema import COHORT_TABLES, VISIT_VALUES, Column, Kind, Table
 from cohort.store import Cohort
 
 FINDING_COLUMNS = ("table", "column", "rule", "rows", "first_rows", "got", "remedy")
@@ -64,16 +64,14 @@ def missing_values(cohort: Cohort) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns :data:`MISSING_COLUMNS`, one row per column of visits that may lack a value, in their order, but for
-        ``visit_month`` and ``tacrolimus_trough_ng_ml``, which are rightly missing at most visits.
+        Columns :data:`MISSING_COLUMNS`, one row for each of :data:`cohort.schema.VISIT_VALUES`.
     """
     visits = cohort.visits
     baseline = visits["visit_month"].eq(0).fillna(False).to_numpy(dtype=bool)
     rows = []
-    for column in VISITS.columns:
-        if column.nullable and column.name not in ("visit_month", "tacrolimus_trough_ng_ml"):
-            lacking = visits[column.name].isna().to_numpy(dtype=bool)
-            rows.append((column.name, len(visits), int(lacking.sum()), int((lacking & baseline).sum())))
+    for name in VISIT_VALUES:
+        lacking = visits[name].isna().to_numpy(dtype=bool)
+        rows.append((name, len(visits), int(lacking.sum()), int((lacking & baseline).sum())))
     return pd.DataFrame(rows, columns=list(MISSING_COLUMNS))
 
 

@@ -151,7 +151,8 @@ def test_analyze_writes_the_result_tables_it_names(done: Run, cohort_folder: Pat
     named = [cohort_folder.parent / line for line in finished.stdout.splitlines()]
     assert "next: lncohort report results --out report.html" in finished.stderr
     assert {path.stem for path in named} == {
-        "patient_flow", "table_one", "response_states", "response_rates", "response_differences",
+        "patient_flow", "missing_values", "response_not_assessable", "table_one", "response_states", "response_rates",
+        "response_differences",
     }  # fmt: skip
     for path in named:
         table = ResultTable.read(path)
