@@ -69,12 +69,11 @@ def _missing_table(results: Results) -> tuple[Table, ...]:
     table = results.estimated("missing_values")
     if table is None or not table.frame["estimate"].sum():
         return ()
-    frame = table.frame.set_index(["term", "group"])
+    counts = table.frame.set_index(["term", "group"])
     labels = results.facts.labels
 
     def cell(term: str, arm: str) -> str:
-        row = frame.loc[(term, arm)]
-        return f"{count(row['estimate'])} of {count(row['n'])}"
+        return " of ".join(count(float(counts[name].get((term, arm), np.nan))) for name in ("estimate", "n"))
 
     terms = dict.fromkeys(table.frame["term"])
     cells = [(variable_label(term), *(cell(term, arm) for arm in labels)) for term in terms]
