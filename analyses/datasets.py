@@ -12,7 +12,7 @@ from cohort.codes import Event
 from cohort.definitions import FlareDefinition, ResponseDefinition
 from cohort.errors import AnalysisError
 from cohort.flare import derive_flares
-from cohort.response import MISSING_VALUES, derive_responses
+from cohort.response import JUDGED_BY, MISSING_VALUES, derive_responses
 from cohort.schema import VISIT_VALUES
 from cohort.store import Cohort
 
@@ -31,7 +31,8 @@ class AnalysisData:
         One row per patient: the patients table, the laboratory values of day 0, and ``index_year``, ``class_v`` (pure
         class V), ``log_upcr``, ``log_creatinine``. Laboratory values may be missing.
     responses
-        One row per patient and visit assessed: ``patient_id, visit_month, response`` and the columns of ``baseline``.
+        One row per patient and visit assessed: ``patient_id, visit_month, response``, ``all_measured`` (whether none of
+        the values response is judged by is missing, at the visit or at baseline) and the columns of ``baseline``.
     not_assessable
         One row per patient and scheduled visit that was attended without the values that would decide the response:
         ``patient_id, arm, visit_month, lacking`` (which values, in words). Such a visit has no row in ``responses``.
@@ -91,13 +92,13 @@ def analysis_data(
             remedy=f"both {treated} and {reference} are compared",
         )
     baseline = _baseline(cohort)
-    judged = derive_responses(cohort.patients, cohort.visits, response)
+    judged = derive_responses(cohort.patients, cohort.visits, response).merge(_measured(cohort.visits))
     assessed = judged["response"].notna().to_numpy()
     flares = derive_flares(cohort.patients, cohort.visits, response, flare)
     months = tuple(sorted(int(month) for month in cohort.visits["visit_month"].dropna().unique()))
     return AnalysisData(
         baseline=baseline,
-        responses=judged.loc[assessed, ["patient_id", "visit_month", "response"]].merge(
+        responses=judged.loc[assessed, ["patient_id", "visit_month", "response", "all_measured"]].merge(
             baseline, on="patient_id", how="left", validate="many_to_one"
         ),
         not_assessable=_not_assessable(judged[~assessed], baseline),
@@ -108,6 +109,15 @@ def analysis_data(
         reference=reference,
         months=months,
     )
+
+
+def _measured(visits: pd.DataFrame) -> pd.DataFrame:
+    """Whether each scheduled visit, and the patient's baseline visit, has all that response is judged by."""
+    scheduled = visits[visits["visit_month"].notna()].astype({"visit_month": "int64"})
+    complete = scheduled[list(JUDGED_BY)].notna().all(axis="columns")
+    at_start = scheduled.loc[complete & (scheduled["visit_month"] == 0), "patient_id"]
+    measured = scheduled[["patient_id", "visit_month"]]
+    return measured.assign(all_measured=complete & measured["patient_id"].isin(at_start))
 
 
 def _not_assessable(judged: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:

@@ -57,11 +57,20 @@ def describe(data: AnalysisData) -> Tables:
 
 
 def response(data: AnalysisData) -> Tables:
-    """Response rates per visit and their differences between the arms, unadjusted."""
+    """Response rates per visit and their differences between the arms, unadjusted.
+
+    A visit may be judged although values are missing, more often as no response than as a response. The rates among
+    visits with every value, which that cannot bend, stand beside the others.
+    """
     from analyses.response import compare_rates, response_rates
 
+    def rates(rows: pd.DataFrame) -> ResultTable:
+        return _each_outcome(lambda outcome: response_rates(rows, outcome=outcome))  # type: ignore[arg-type]
+
+    measured = data.responses[data.responses["all_measured"].to_numpy(dtype=bool)]
     return {
-        "response_rates": _each_outcome(lambda outcome: response_rates(data.responses, outcome=outcome)),  # type: ignore[arg-type]
+        "response_rates": rates(data.responses),
+        "response_rates_measured": _in_population(rates(measured), "visits with every value"),
         "response_differences": _each_outcome(
             lambda outcome: compare_rates(data.responses, reference=data.reference, outcome=outcome)  # type: ignore[arg-type]
         ),
