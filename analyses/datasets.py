@@ -92,7 +92,9 @@ def analysis_data(
             remedy=f"both {treated} and {reference} are compared",
         )
     baseline = _baseline(cohort)
-    judged = derive_responses(cohort.patients, cohort.visits, response).merge(_measured(cohort.visits))
+    judged = derive_responses(cohort.patients, cohort.visits, response).merge(
+        _measured(cohort.visits), on=["patient_id", "visit_month"]
+    )
     assessed = judged["response"].notna().to_numpy()
     flares = derive_flares(cohort.patients, cohort.visits, response, flare)
     months = tuple(sorted(int(month) for month in cohort.visits["visit_month"].dropna().unique()))

@@ -77,6 +77,23 @@ def test_parquet_files_carry_no_pandas_metadata(cohort_folder: Path) -> None:
     assert schema.field("upcr_g_g").metadata[b"unit"] == b"g/g"
 
 
+def test_a_directory_of_the_first_version_is_read(cohort_folder: Path, generated: GeneratedCohort) -> None:
+    manifest(cohort_folder, schema_version=1)
+    same(read_cohort(cohort_folder).visits, generated.cohort.visits)
+
+
+def test_missing_laboratory_values_are_read_in_types_that_hold_them(
+    cohort_folder: Path, rewrite: Callable[..., None]
+) -> None:
+    for name in ("urine_rbc_hpf", "urine_casts", "upcr_g_g"):
+        rewrite(cohort_folder, "visits", lambda content, name=name: fill(content, name, None, pa.null()))
+    visits = read_cohort(cohort_folder).visits
+    assert visits[["urine_rbc_hpf", "urine_casts", "upcr_g_g"]].isna().all(axis=None)
+    assert visits["urine_rbc_hpf"].dtype == "Int32"
+    assert visits["urine_casts"].dtype == "boolean"
+    assert visits["upcr_g_g"].dtype == np.float64
+
+
 def test_a_registry_has_no_truth_seed_or_mode(generated: GeneratedCohort, tmp_path: Path) -> None:
     made = generated.cohort
     cohort = type(made)(made.patients, made.visits, made.treatments, made.events, study="kim2025")
