@@ -77,11 +77,6 @@ def test_parquet_files_carry_no_pandas_metadata(cohort_folder: Path) -> None:
     assert schema.field("upcr_g_g").metadata[b"unit"] == b"g/g"
 
 
-def test_a_directory_of_the_first_version_is_read(cohort_folder: Path, generated: GeneratedCohort) -> None:
-    manifest(cohort_folder, schema_version=1)
-    same(read_cohort(cohort_folder).visits, generated.cohort.visits)
-
-
 def test_missing_laboratory_values_are_read_in_types_that_hold_them(
     cohort_folder: Path, rewrite: Callable[..., None]
 ) -> None:
