@@ -12,17 +12,13 @@ from cohort.codes import Event
 from cohort.definitions import FlareDefinition, ResponseDefinition
 from cohort.errors import AnalysisError
 from cohort.flare import derive_flares
-from cohort.response import derive_responses
+from cohort.response import JUDGED_BY, MISSING_VALUES, derive_responses
+from cohort.schema import VISIT_VALUES
 from cohort.store import Cohort
 
 DAYS_PER_YEAR = 365.25
 HORIZON_YEARS = 5.0
 """Survival analyses end here: follow-up later than the last scheduled visit is cut off."""
-
-_BASELINE_LABS = [
-    "upcr_g_g", "serum_creatinine_mg_dl", "egfr_ml_min_1_73m2", "albumin_g_dl", "c3_mg_dl", "c4_mg_dl",
-    "anti_dsdna_iu_ml", "hemoglobin_g_dl", "urine_rbc_hpf", "urine_casts", "sledai_2k", "prednisolone_mg_day",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +29,22 @@ class AnalysisData:
     ----------
     baseline
         One row per patient: the patients table, the laboratory values of day 0, and ``index_year``, ``class_v`` (pure
-        class V), ``log_upcr``, ``log_creatinine``.
+        class V), ``log_upcr``, ``log_creatinine``. Laboratory values may be missing.
     responses
-        One row per patient and visit assessed: ``patient_id, visit_month, response`` and the columns of ``baseline``.
+        One row per patient and visit assessed: ``patient_id, visit_month, response``, ``all_measured`` (whether none of
+        the values response is judged by is missing, at the visit or at baseline) and the columns of ``baseline``.
+    not_assessable
+        One row per patient and scheduled visit that was attended without the values that would decide the response:
+        ``patient_id, arm, visit_month, lacking`` (which values, in words). Such a visit has no row in ``responses``.
+    missing
+        How often each value is missing at the visits of each arm: ``arm, column, visits, missing``.
     event_free
         The columns of ``baseline`` and ``years`` to the first of renal flare, ESKD and death or to censoring,
         ``event`` (0, 1) and ``cause`` (0 censored, 1 renal flare, 2 ESKD or death); ``poor_outcome_years`` to the
         first of ESKD and death or to censoring, and ``poor_outcome`` (0, 1). Both are cut at :data:`HORIZON_YEARS`.
     flares
-        Renal flares derived from the laboratory values: ``patient_id, day, definition, kind``.
+        Renal flares derived from the laboratory values: ``patient_id, day, definition, kind``. One that only missing
+        values would have shown is not among them.
     treated, reference
         Codes of the arms compared.
     months
@@ -50,6 +53,8 @@ class AnalysisData:
 
     baseline: pd.DataFrame
     responses: pd.DataFrame
+    not_assessable: pd.DataFrame
+    missing: pd.DataFrame
     event_free: pd.DataFrame
     flares: pd.DataFrame
     treated: str
@@ -87,12 +92,19 @@ def analysis_data(
             remedy=f"both {treated} and {reference} are compared",
         )
     baseline = _baseline(cohort)
-    responses = derive_responses(cohort.patients, cohort.visits, response)[["patient_id", "visit_month", "response"]]
+    judged = derive_responses(cohort.patients, cohort.visits, response).merge(
+        _measured(cohort.visits), on=["patient_id", "visit_month"]
+    )
+    assessed = judged["response"].notna().to_numpy()
     flares = derive_flares(cohort.patients, cohort.visits, response, flare)
     months = tuple(sorted(int(month) for month in cohort.visits["visit_month"].dropna().unique()))
     return AnalysisData(
         baseline=baseline,
-        responses=responses.merge(baseline, on="patient_id", how="left", validate="many_to_one"),
+        responses=judged.loc[assessed, ["patient_id", "visit_month", "response", "all_measured"]].merge(
+            baseline, on="patient_id", how="left", validate="many_to_one"
+        ),
+        not_assessable=_not_assessable(judged[~assessed], baseline),
+        missing=_missing(cohort),
         event_free=_event_free(baseline, flares, cohort.events),
         flares=flares,
         treated=treated,
@@ -101,9 +113,33 @@ def analysis_data(
     )
 
 
+def _measured(visits: pd.DataFrame) -> pd.DataFrame:
+    """Whether each scheduled visit, and the patient's baseline visit, has all that response is judged by."""
+    scheduled = visits[visits["visit_month"].notna()].astype({"visit_month": "int64"})
+    complete = scheduled[list(JUDGED_BY)].notna().all(axis="columns")
+    at_start = scheduled.loc[complete & (scheduled["visit_month"] == 0), "patient_id"]
+    measured = scheduled[["patient_id", "visit_month"]]
+    return measured.assign(all_measured=complete & measured["patient_id"].isin(at_start))
+
+
+def _not_assessable(judged: pd.DataFrame, baseline: pd.DataFrame) -> pd.DataFrame:
+    named = judged.assign(lacking=judged["reason"].str.removeprefix(MISSING_VALUES))
+    arms = baseline[["patient_id", "arm"]]
+    return named.merge(arms, on="patient_id", validate="many_to_one")[["patient_id", "arm", "visit_month", "lacking"]]
+
+
+def _missing(cohort: Cohort) -> pd.DataFrame:
+    arm = cohort.visits["patient_id"].map(cohort.patients.set_index("patient_id")["arm"])
+    by_arm = cohort.visits[list(VISIT_VALUES)].isna().groupby(arm.to_numpy())
+    counts = by_arm.sum().rename_axis("arm").melt(ignore_index=False, var_name="column", value_name="missing")
+    return counts.assign(visits=by_arm.size().reindex(counts.index)).reset_index()[
+        ["arm", "column", "visits", "missing"]
+    ]
+
+
 def _baseline(cohort: Cohort) -> pd.DataFrame:
     at_start = cohort.visits[cohort.visits["visit_month"].eq(0).fillna(False).astype(bool)]
-    frame = cohort.patients.merge(at_start[["patient_id", *_BASELINE_LABS]], on="patient_id", validate="one_to_one")
+    frame = cohort.patients.merge(at_start[["patient_id", *VISIT_VALUES]], on="patient_id", validate="one_to_one")
     return frame.assign(
         index_year=frame["index_date"].dt.year.astype(np.float64),
         class_v=frame["isn_rps_class"].eq("V").astype(bool),

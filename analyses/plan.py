@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analyses.complete_cases import complete_cases
 from analyses.datasets import HORIZON_YEARS, AnalysisData
-from analyses.flow import patient_flow, response_states
+from analyses.flow import missing_values, patient_flow, response_states, responses_not_assessable
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, concat_results, result_table
 
@@ -40,11 +41,13 @@ Tables = dict[str, ResultTable]
 
 
 def describe(data: AnalysisData) -> Tables:
-    """Patient flow, Table 1 and response states."""
+    """Patient flow, values that are missing, Table 1 and response states."""
     from analyses.describe import baseline_table
 
     return {
         "patient_flow": patient_flow(data),
+        "missing_values": missing_values(data),
+        "response_not_assessable": responses_not_assessable(data),
         "table_one": _attempt(
             "table_one",
             lambda: baseline_table(data.baseline, group_col="arm", reference=data.reference, variables=TABLE_ONE),
@@ -54,11 +57,20 @@ def describe(data: AnalysisData) -> Tables:
 
 
 def response(data: AnalysisData) -> Tables:
-    """Response rates per visit and their differences between the arms, unadjusted."""
+    """Response rates per visit and their differences between the arms, unadjusted.
+
+    A visit may be judged although values are missing, more often as no response than as a response. The rates among
+    visits with every value, which that cannot bend, stand beside the others.
+    """
     from analyses.response import compare_rates, response_rates
 
+    def rates(rows: pd.DataFrame) -> ResultTable:
+        return _each_outcome(lambda outcome: response_rates(rows, outcome=outcome))  # type: ignore[arg-type]
+
+    measured = data.responses[data.responses["all_measured"].to_numpy(dtype=bool)]
     return {
-        "response_rates": _each_outcome(lambda outcome: response_rates(data.responses, outcome=outcome)),  # type: ignore[arg-type]
+        "response_rates": rates(data.responses),
+        "response_rates_measured": _in_population(rates(measured), "visits with every value"),
         "response_differences": _each_outcome(
             lambda outcome: compare_rates(data.responses, reference=data.reference, outcome=outcome)  # type: ignore[arg-type]
         ),
@@ -66,8 +78,15 @@ def response(data: AnalysisData) -> Tables:
 
 
 def longitudinal(data: AnalysisData) -> Tables:
-    """GEE logistic model of complete response with arm by visit, and standardised response by visit."""
+    """GEE logistic model of complete response with arm by visit, and standardised response by visit.
+
+    Patients without a covariate of the standardisation are left out of it; its notes say how many.
+    """
     from analyses.longitudinal import fit_gee, marginal_response
+
+    def standardised() -> ResultTable:
+        cases = complete_cases(data.responses, ADJUSTMENT)
+        return cases.noted(marginal_response(cases.rows, reference=data.reference, outcome="CR", adjust=ADJUSTMENT))
 
     frame = data.responses.assign(
         complete=(data.responses["response"] == "CR").astype(int),
@@ -81,15 +100,15 @@ def longitudinal(data: AnalysisData) -> Tables:
                 frame, "complete ~ treated * visit", subject_col="patient_id", correlation="exchangeable"
             ).tidy(),
         ),
-        "response_standardised": _attempt(
-            "response_standardised",
-            lambda: marginal_response(data.responses, reference=data.reference, outcome="CR", adjust=ADJUSTMENT),
-        ),
+        "response_standardised": _attempt("response_standardised", standardised),
     }
 
 
 def survival(data: AnalysisData) -> Tables:
-    """Event-free survival (renal flare, ESKD, death) from day 0, its contrasts, and the incidence of flare."""
+    """Event-free survival (renal flare, ESKD, death) from day 0, its contrasts, and the incidence of flare.
+
+    Patients without a covariate of the adjusted Cox model are left out of it; its notes say how many.
+    """
     from analyses.survival import (
         cumulative_incidence,
         fit_cox,
@@ -102,8 +121,10 @@ def survival(data: AnalysisData) -> Tables:
     frame = _with_treated(data)
 
     def cox(formula: str, population: str) -> tuple[ResultTable, ResultTable]:
-        fit = fit_cox(frame, formula, duration_col="years", event_col="event")
-        return _in_population(fit.tidy(), population), _in_population(fit.test_proportional_hazards(), population)
+        cases = complete_cases(frame, formula)
+        fit = fit_cox(cases.rows, formula, duration_col="years", event_col="event")
+        estimates, test = (cases.noted(table) for table in (fit.tidy(), fit.test_proportional_hazards()))
+        return _in_population(estimates, population), _in_population(test, population)
 
     models = [_attempt_pair("cox", lambda: cox("treated", "unadjusted"), "unadjusted")]
     models.append(_attempt_pair("cox", lambda: cox(f"treated + {ADJUSTMENT}", "adjusted"), "adjusted"))
@@ -127,11 +148,15 @@ def survival(data: AnalysisData) -> Tables:
 
 
 def propensity(data: AnalysisData) -> Tables:
-    """Propensity score, balance before and after weighting, weighted response difference and weighted Cox model."""
+    """Propensity score, balance before and after weighting, weighted response difference and weighted Cox model.
+
+    Patients without a covariate of the score are left out of all of them; the notes say how many.
+    """
     from analyses.propensity import fit_propensity
 
-    frame = _with_treated(data)
     try:
+        cases = complete_cases(_with_treated(data), PROPENSITY)
+        frame = cases.rows
         fit = fit_propensity(frame, PROPENSITY, treatment_col="arm", treated=data.treated)
     except AnalysisError as error:
         names = (
@@ -142,29 +167,31 @@ def propensity(data: AnalysisData) -> Tables:
             "weighted_cox",
         )
         return {name: _failure(name, error) for name in names}
-    return {
+    tables = {
         "propensity_score": fit.tidy(),
         "propensity_balance": fit.balance(),
         "propensity_sample_size": fit.effective_sample_size(fit.weights()),
-        "weighted_response": _attempt("weighted_response", lambda: _weighted_response(data, fit)),
+        "weighted_response": _attempt("weighted_response", lambda: _weighted_response(data, frame["patient_id"], fit)),
         "weighted_cox": _attempt("weighted_cox", lambda: _weighted_cox(frame.assign(weight=fit.weights()))),
     }
+    return {name: cases.noted(table) for name, table in tables.items()}
 
 
-def _weighted_response(data: AnalysisData, fit: PropensityFit) -> ResultTable:
-    """Weigh the patients assessed at each visit by their baseline score: nothing corrects for who is not assessed."""
+def _weighted_response(data: AnalysisData, scored: pd.Series[str], fit: PropensityFit) -> ResultTable:
+    """Weigh the patients assessed at each visit by their baseline score: nothing corrects for who is not assessed.
+
+    ``scored`` names the patients that the score was fitted to, in its order; others are left out.
+    """
     from analyses.comparison import weighted_rates
 
-    rows = data.baseline.reset_index(drop=True).reset_index(names="row").set_index("patient_id")["row"]
-    weights = fit.estimated_weights().for_rows(data.responses["patient_id"].map(rows).to_numpy())
-    by_outcome = {
-        "CR": data.responses["response"] == "CR",
-        "CR or PR": data.responses["response"] != "NR",
-    }
+    rows = pd.Series(range(len(scored)), index=scored.to_numpy())
+    assessed = data.responses[data.responses["patient_id"].isin(scored)]
+    weights = fit.estimated_weights().for_rows(assessed["patient_id"].map(rows).to_numpy())
+    by_outcome = {"CR": assessed["response"] == "CR", "CR or PR": assessed["response"] != "NR"}
     return concat_results(
         _with_term(
             weighted_rates(
-                data.responses.assign(responded=responded),
+                assessed.assign(responded=responded),
                 outcome_col="responded",
                 treatment_col="arm",
                 treated=data.treated,

@@ -2,6 +2,10 @@
 
 A flare needs a response before it: the reference is the lowest value since that response began, and after a flare a
 new response must be reached before another flare can be found.
+
+Where values are missing, a flare is found only if a clause is met by what is there. A missing value meets no clause and
+lowers no reference, and a visit whose response is open begins no response. So a flare may be missed, graded too low or
+seen at a later visit; it is never seen earlier than with every value, nor in a patient who has none with every value.
 """
 
 from __future__ import annotations
@@ -14,15 +18,23 @@ import pandas as pd
 
 from cohort.codes import Grade, Response
 from cohort.definitions import FlareDefinition, ResponseDefinition
-from cohort.response import BoolArray, IntArray, classify_visits, hundredths, require_values
+from cohort.response import BoolArray, FloatArray, IntArray, as_floats, classify_visits, hundredths
 from cohort.schema import FLARES
 
+FLARES_JUDGED_BY = ("upcr_g_g", "serum_creatinine_mg_dl", "urine_rbc_hpf", "urine_casts")
+"""Columns of visits that flares are judged by; where one is missing a flare may be missed."""
+
+_NOTHING, _NO_REFERENCE = 0, 10**6
+"""In place of a missing value: one that meets no clause, and a reference that none exceeds."""
 _GRADES = np.array(["", Grade.MILD.value, Grade.MODERATE.value, Grade.SEVERE.value])
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Lowest values since the response began, one element per patient (hundredths; erythrocytes as counted)."""
+    """Lowest values since the response began, one element per patient (hundredths; erythrocytes as counted).
+
+    Before any value was measured an element is so large that no clause is met against it.
+    """
 
     upcr: IntArray
     creatinine: IntArray
@@ -79,7 +91,8 @@ def derive_flares(
     Parameters
     ----------
     patients, visits
-        Tables of a cohort; every patient of ``visits`` has a baseline visit.
+        Tables of a cohort; every patient of ``visits`` has a baseline visit. Values may be missing: see above for what
+        that does.
     response
         Definition of the response that must come first.
     flare
@@ -90,24 +103,25 @@ def derive_flares(
     pandas.DataFrame
         ``patient_id, day, definition, kind``: one row per flare, at the visit that shows it, ordered by patient and
         day. A flare within ``flare.merge_days`` of the one before is the same flare. No visit, no flare found.
+        ``kind`` is the gravest grade that the values there are show.
 
     Raises
     ------
     CohortDirectoryError
-        If a patient has no baseline visit or several, or a value that a flare is judged by is missing.
+        If a patient has no baseline visit or several, or an age or sex is missing.
 
     References
     ----------
     KDIGO Clinical Practice Guideline for Glomerulonephritis. Kidney Int Suppl 2012;2:139-274.
     doi:10.1038/kisup.2012.9
     """
-    require_values(visits, "visits", ("urine_rbc_hpf", "urine_casts"))
     ordered = visits.sort_values(["patient_id", "day"], kind="stable").reset_index(drop=True)
-    responding = classify_visits(patients, ordered, response)["response"].ne(Response.NR.value).to_numpy()
-    upcr = hundredths(ordered["upcr_g_g"])
-    creatinine = hundredths(ordered["serum_creatinine_mg_dl"])
-    rbc = ordered["urine_rbc_hpf"].to_numpy(dtype=np.int64)
-    casts = ordered["urine_casts"].to_numpy(dtype=bool)
+    judged = classify_visits(patients, ordered, response)["response"]
+    responding = judged.isin([Response.CR.value, Response.PR.value]).to_numpy(dtype=bool)
+    in_hundredths = (100.0 * as_floats(ordered[name]) for name in ("upcr_g_g", "serum_creatinine_mg_dl"))
+    measured = np.stack([*in_hundredths, as_floats(ordered["urine_rbc_hpf"])])
+    shown, as_reference = _filled(measured, _NOTHING), _filled(measured, _NO_REFERENCE)
+    casts = ordered["urine_casts"].astype("boolean").fillna(False).to_numpy(dtype=bool)
     day = ordered["day"].to_numpy(dtype=np.int64)
     patient, ids = pd.factorize(ordered["patient_id"])
     rank = ordered.groupby("patient_id").cumcount().to_numpy()
@@ -121,14 +135,15 @@ def derive_flares(
     for step in range(int(rank.max(initial=-1)) + 1):
         rows = np.flatnonzero(rank == step)
         who = patient[rows]
-        values = np.stack([upcr[rows], creatinine[rows], rbc[rows]])
-        grade = flare_grade(upcr[rows], creatinine[rows], rbc[rows], casts[rows], Reference(*lowest[:, who]), flare)
+        upcr, creatinine, rbc = shown[:, rows]
+        grade = flare_grade(upcr, creatinine, rbc, casts[rows], Reference(*lowest[:, who]), flare)
         flaring = in_response[who] & (grade > 0)
         recorded = flaring & (day[rows] - last_flare[who] > flare.merge_days)
         found_row.append(rows[recorded])
         found_grade.append(grade[recorded])
         last_flare[who[recorded]] = day[rows[recorded]]
         starting = ~in_response[who] & responding[rows]
+        values = as_reference[:, rows]
         lowest[:, who] = np.where(starting, values, np.minimum(lowest[:, who], values))
         in_response[who] = np.where(flaring, False, in_response[who] | starting)
 
@@ -143,3 +158,8 @@ def derive_flares(
         }
     )
     return found.sort_values(["patient_id", "day"])[list(FLARES.column_names)].reset_index(drop=True)
+
+
+def _filled(values: FloatArray, fill: int) -> IntArray:
+    """Return whole numbers, ``fill`` where missing."""
+    return np.rint(np.where(np.isnan(values), float(fill), values)).astype(np.int64)

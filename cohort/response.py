@@ -2,6 +2,11 @@
 
 Values are compared as a laboratory prints them: UPCR and creatinine in whole hundredths, eGFR in whole tenths, so
 that a printed 0.50 is never below 0.50 because of binary fractions.
+
+Where values are missing, a visit is judged twice: with the most and with the least favourable values the schema admits
+in their place. Response never worsens when protein or creatinine falls or the protein of the baseline rises, so these
+two answers bracket every other. If they agree the visit is judged whatever the missing values were; if they differ it
+is not assessed, and nothing is imputed.
 """
 
 from __future__ import annotations
@@ -16,10 +21,22 @@ from cohort.codes import Response, Sex
 from cohort.definitions import ResponseDefinition
 from cohort.egfr import ckd_epi_2021
 from cohort.errors import CohortDirectoryError
-from cohort.schema import RESPONSES
+from cohort.schema import RESPONSES, VISITS
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+
+JUDGED_BY = ("upcr_g_g", "serum_creatinine_mg_dl")
+"""Columns of visits, at the visit and at baseline, that response is judged by; eGFR is computed from creatinine."""
+MISSING_VALUES = "missing: "
+"""How the reason of a visit that cannot be judged begins, before the names of the values."""
+_SHORT_NAMES = {"upcr_g_g": "UPCR", "serum_creatinine_mg_dl": "creatinine"}
+_LIMITS = {
+    column.name: (column.minimum, column.maximum)
+    for column in VISITS.columns
+    if column.minimum is not None and column.maximum is not None
+}
 
 
 def hundredths(values: npt.ArrayLike) -> IntArray:
@@ -42,6 +59,23 @@ class Labs:
     baseline_upcr: IntArray
     baseline_creatinine: IntArray
     female: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class BracketedLabs:
+    """What the values of each visit may be: the same twice where none is missing.
+
+    Attributes
+    ----------
+    best, worst
+        Missing values replaced by the most and the least favourable ones that the schema admits.
+    lacking
+        Which of the values response is judged by are missing, in words; empty where none is. Shape ``(n,)``.
+    """
+
+    best: Labs
+    worst: Labs
+    lacking: npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +131,27 @@ def _per_ten_thousand(share: float) -> int:
     return round(share * 10_000)
 
 
-def visit_labs(patients: pd.DataFrame, visits: pd.DataFrame) -> Labs:
-    """Line up each visit with its patient's baseline visit.
+def bracketed_labs(patients: pd.DataFrame, visits: pd.DataFrame, definition: ResponseDefinition) -> BracketedLabs:
+    """Line up each visit with its patient's baseline visit, and bracket what is missing.
 
     Parameters
     ----------
     patients
         Columns ``patient_id, age_years, sex``.
     visits
-        The visits table; every patient in it has one row with ``visit_month`` 0.
+        The visits table; every patient in it has one row with ``visit_month`` 0. UPCR and creatinine may be missing, at
+        baseline too.
+    definition
+        Says which creatinine of the baseline is the most favourable.
 
     Raises
     ------
     CohortDirectoryError
-        If a patient of ``visits`` has no baseline visit or several, or is not in ``patients``, or a value that
-        response is judged by is missing or a creatinine is not positive.
+        If a patient of ``visits`` has no baseline visit or several, or is not in ``patients``, or an age, a sex or a
+        day is missing, or a creatinine is not positive.
     """
     require_values(patients, "patients", ("patient_id", "age_years", "sex"))
-    require_values(visits, "visits", ("patient_id", "day", "upcr_g_g", "serum_creatinine_mg_dl"))
-    _require(visits["serum_creatinine_mg_dl"] <= 0, visits, "serum_creatinine_mg_dl", "a creatinine is not positive")
+    require_values(visits, "visits", ("patient_id", "day"))
     person = patients.set_index("patient_id")
     baseline = visits[is_baseline(visits)].set_index("patient_id")
     ids = visits["patient_id"]
@@ -123,17 +159,56 @@ def visit_labs(patients: pd.DataFrame, visits: pd.DataFrame) -> Labs:
     _require_once(baseline.index, "visits", "has several visits of month 0")
     _require_known(ids, person.index, "is not in the table patients", "remove the visits or add the patients")
     _require_known(ids, baseline.index, "has no visit of month 0", "response is judged against the baseline visit")
+    upcr, creatinine = (as_floats(visits[name]) for name in JUDGED_BY)
+    _require(pd.Series(creatinine <= 0), visits, "serum_creatinine_mg_dl", "a creatinine is not positive")
+    upcr_0, creatinine_0 = (as_floats(baseline[name].reindex(ids)) for name in JUDGED_BY)
     female = person["sex"].reindex(ids).eq(Sex.FEMALE.value).to_numpy(dtype=bool)
     age = person["age_years"].reindex(ids).to_numpy(dtype=np.float64) + visits["day"].to_numpy() / 365.25
-    creatinine = hundredths(visits["serum_creatinine_mg_dl"])
-    return Labs(
-        upcr=hundredths(visits["upcr_g_g"]),
-        creatinine=creatinine,
-        egfr=tenths(ckd_epi_2021(creatinine / 100.0, age, female)),
-        baseline_upcr=hundredths(baseline["upcr_g_g"].reindex(ids)),
-        baseline_creatinine=hundredths(baseline["serum_creatinine_mg_dl"].reindex(ids)),
-        female=female,
+
+    def labs(upcr: FloatArray, creatinine: FloatArray, upcr_0: FloatArray, creatinine_0: FloatArray) -> Labs:
+        printed = hundredths(creatinine)
+        egfr = tenths(ckd_epi_2021(printed / 100.0, age, female))
+        return Labs(hundredths(upcr), printed, egfr, hundredths(upcr_0), hundredths(creatinine_0), female)
+
+    values = (upcr, creatinine, upcr_0, creatinine_0)
+    lacking = _lacking([np.isnan(one) for one in values])
+    if not (lacking != "").any():
+        known = labs(*values)
+        return BracketedLabs(known, known, lacking)
+    best, worst = _extremes(definition, female)
+    return BracketedLabs(
+        labs(*(np.where(np.isnan(one), fill, one) for one, fill in zip(values, best, strict=True))),
+        labs(*(np.where(np.isnan(one), fill, one) for one, fill in zip(values, worst, strict=True))),
+        lacking,
     )
+
+
+def _extremes(
+    definition: ResponseDefinition, female: BoolArray
+) -> tuple[tuple[npt.ArrayLike, ...], tuple[npt.ArrayLike, ...]]:
+    """Most and least favourable UPCR, creatinine, baseline UPCR and baseline creatinine.
+
+    A baseline creatinine helps in two ways, by being high, so that the rise is small, and by being normal, so that the
+    rise counts: where either condition is enough it is best at the upper limit of normal and worst far above it; where
+    both are asked of a normal baseline it is best above the limit and worst at the bottom.
+    """
+    (upcr_low, upcr_high), (low, high) = (_LIMITS[name] for name in JUDGED_BY)
+    limit = np.where(female, definition.normal_creatinine_women, definition.normal_creatinine_men)
+    best, worst = (limit, high) if definition.creatinine_reading == "either" else (high, low)
+    return (upcr_low, low, upcr_high, best), (upcr_high, high, upcr_low, worst)
+
+
+def _lacking(missing: list[BoolArray]) -> npt.NDArray[np.str_]:
+    """Name the values missing in each row, for instance ``creatinine; UPCR at baseline``."""
+    names = [*(_SHORT_NAMES[name] for name in JUDGED_BY), *(f"{_SHORT_NAMES[name]} at baseline" for name in JUDGED_BY)]
+    code = np.sum([rows << place for place, rows in enumerate(missing)], axis=0, dtype=np.int64)
+    words = ["; ".join(name for place, name in enumerate(names) if one >> place & 1) for one in range(1 << len(names))]
+    return np.asarray(words)[code]
+
+
+def as_floats(column: pd.Series[float]) -> FloatArray:
+    """Return a numeric column as floats, NaN where missing, shape ``(n,)``."""
+    return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
 def is_baseline(visits: pd.DataFrame) -> BoolArray:
@@ -193,19 +268,37 @@ def classify_visits(patients: pd.DataFrame, visits: pd.DataFrame, definition: Re
     Returns
     -------
     pandas.DataFrame
-        One row per row of ``visits``, same order: ``patient_id, visit_month, day, response`` (``CR``, ``PR``,
-        ``NR``) and ``reason`` (the clause that decided).
+        One row per row of ``visits``, same order: ``patient_id, visit_month, day, response`` (``CR``, ``PR``, ``NR``,
+        or missing where values that would decide are missing) and ``reason`` (the clause that decided, or the values
+        that are missing).
     """
-    judged = classify(visit_labs(patients, visits), definition)
+    labs = bracketed_labs(patients, visits, definition)
     baseline = is_baseline(visits)
+    # A clause that fails at the most favourable values fails at all: the reason of a decided visit is theirs.
+    response, reason = _answer(classify(labs.best, definition))
+    decided = np.ones(len(visits), dtype=np.bool_)
+    if labs.best is not labs.worst:
+        at_worst, _ = _answer(classify(labs.worst, definition))
+        decided = (response == at_worst) | baseline
+        reason = np.where(decided, reason, np.char.add(MISSING_VALUES, labs.lacking))
+    return pd.DataFrame(
+        {
+            "patient_id": visits["patient_id"].to_numpy(),
+            "visit_month": visits["visit_month"].to_numpy(),
+            "day": visits["day"].to_numpy(),
+            "response": pd.Series(np.where(baseline, Response.NR.value, response)).where(decided),
+            "reason": np.where(baseline, "baseline visit, nothing to compare it with", reason),
+        }
+    )
+
+
+def _answer(judged: Classification) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str_]]:
+    """Response of each visit after day 0 and the clause that decided."""
     response = np.select(
-        [baseline, judged.complete, judged.partial],
-        [Response.NR.value, Response.CR.value, Response.PR.value],
-        default=Response.NR.value,
+        [judged.complete, judged.partial], [Response.CR.value, Response.PR.value], default=Response.NR.value
     )
     reason = np.select(
         [
-            baseline,
             judged.complete,
             judged.partial & ~judged.creatinine_ok,
             judged.partial,
@@ -213,7 +306,6 @@ def classify_visits(patients: pd.DataFrame, visits: pd.DataFrame, definition: Re
             ~judged.sub_nephrotic,
         ],
         [
-            "baseline visit, nothing to compare it with",
             "UPCR and creatinine within the limits of CR",
             "UPCR reduced, creatinine beyond the limit of CR",
             "UPCR reduced, not below the limit of CR",
@@ -222,15 +314,7 @@ def classify_visits(patients: pd.DataFrame, visits: pd.DataFrame, definition: Re
         ],
         default="eGFR not near normal",
     )
-    return pd.DataFrame(
-        {
-            "patient_id": visits["patient_id"].to_numpy(),
-            "visit_month": visits["visit_month"].to_numpy(),
-            "day": visits["day"].to_numpy(),
-            "response": response,
-            "reason": reason,
-        }
-    )
+    return response, reason
 
 
 def derive_responses(patients: pd.DataFrame, visits: pd.DataFrame, definition: ResponseDefinition) -> pd.DataFrame:
@@ -239,7 +323,7 @@ def derive_responses(patients: pd.DataFrame, visits: pd.DataFrame, definition: R
     Parameters
     ----------
     patients, visits
-        Tables of a cohort; see :func:`visit_labs`.
+        Tables of a cohort; see :func:`bracketed_labs`.
     definition
         Response definition.
 
@@ -247,21 +331,25 @@ def derive_responses(patients: pd.DataFrame, visits: pd.DataFrame, definition: R
     -------
     pandas.DataFrame
         ``patient_id, visit_month, definition, response, reason``, one row per scheduled visit attended after day 0,
-        ordered by patient and month. A visit not attended has no row: not assessed is not no response.
+        ordered by patient and month. A visit not attended has no row: not assessed is not no response. A visit attended
+        at which missing values leave the answer open has a row without ``response``, whose ``reason`` names them, as in
+        ``missing: creatinine; UPCR at baseline``; it is not assessed either, and only rows with a response count. A
+        visit is judged despite missing values where they cannot matter: UPCR of 4 is no response whatever the
+        creatinine.
 
     Raises
     ------
     CohortDirectoryError
-        As :func:`visit_labs`.
+        As :func:`bracketed_labs`.
 
     Examples
     --------
     >>> from cohort.definitions import KIM2025
     >>> patients = pd.DataFrame({"patient_id": ["a"], "age_years": [30.0], "sex": ["female"]})
-    >>> visits = pd.DataFrame({"patient_id": ["a", "a"], "visit_month": [0, 6], "day": [0, 183],
-    ...                        "upcr_g_g": [3.0, 0.49], "serum_creatinine_mg_dl": [0.7, 0.7]})
-    >>> derive_responses(patients, visits, KIM2025)["response"].tolist()
-    ['CR']
+    >>> visits = pd.DataFrame({"patient_id": ["a"] * 3, "visit_month": [0, 6, 12], "day": [0, 183, 365],
+    ...                        "upcr_g_g": [3.0, 0.49, 0.49], "serum_creatinine_mg_dl": [0.7, 0.7, np.nan]})
+    >>> derive_responses(patients, visits, KIM2025)[["response", "reason"]].fillna("").to_numpy().tolist()
+    [['CR', 'UPCR and creatinine within the limits of CR'], ['', 'missing: creatinine']]
     """
     judged = classify_visits(patients, visits, definition)
     scheduled = judged[judged["visit_month"].gt(0).fillna(False).astype(bool)]

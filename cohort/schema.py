@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SCHEMA_VERSION = 2
-"""Raised whenever a table gains, loses or renames a column."""
+"""Raised whenever a table gains, loses or renames a column, or a column may hold what it could not before."""
 
 
 class Kind(StrEnum):
@@ -90,20 +90,13 @@ def _code(name: str, codes: type[StrEnum], description: str, *, nullable: bool =
     return Column(name, Kind.CODE, description, codes=codes, nullable=nullable)
 
 
-def _flag(name: str, description: str) -> Column:
-    return Column(name, Kind.BOOLEAN, description)
+def _flag(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, Kind.BOOLEAN, description, nullable=nullable)
 
 
-def _lab(
-    name: str,
-    unit: str,
-    description: str,
-    limits: tuple[float, float],
-    decimals: int,
-    *,
-    nullable: bool = False,
-) -> Column:
-    return Column(name, Kind.NUMBER, description, unit, nullable, None, *limits, decimals)
+def _lab(name: str, unit: str, description: str, limits: tuple[float, float], decimals: int) -> Column:
+    """A laboratory value of a visit: a visit at which it was not measured has none."""
+    return Column(name, Kind.NUMBER, description, unit, True, None, *limits, decimals)
 
 
 def _day(name: str, description: str, *, nullable: bool = False, minimum: float = 0) -> Column:
@@ -174,7 +167,7 @@ VISITS = Table(
         _lab(
             "egfr_ml_min_1_73m2",
             "mL/min/1.73 m2",
-            "Estimated GFR by CKD-EPI 2021 from creatinine, age at visit and sex",
+            "Estimated GFR by CKD-EPI 2021 from creatinine, age at visit and sex; missing exactly where creatinine is",
             (0, 250),
             1,
         ),
@@ -183,22 +176,28 @@ VISITS = Table(
         _lab("c4_mg_dl", "mg/dL", "Complement C4", (0.5, 150), 1),
         _lab("anti_dsdna_iu_ml", "IU/mL", "Anti-double-stranded DNA antibodies", (0, 20000), 1),
         _lab("hemoglobin_g_dl", "g/dL", "Haemoglobin", (2, 22), 1),
-        Column("urine_rbc_hpf", Kind.INTEGER, "Erythrocytes in urine", "per high-power field", False, None, 0, 1000),
-        _flag("urine_casts", "Erythrocyte or haem-granular casts in urine"),
-        Column("sledai_2k", Kind.INTEGER, "SLEDAI-2K at the visit", "points", False, None, 0, 105),
-        _lab("prednisolone_mg_day", "mg/day", "Prednisolone or equivalent", (0, 1000), 1),
+        Column("urine_rbc_hpf", Kind.INTEGER, "Erythrocytes in urine", "per high-power field", True, None, 0, 1000),
+        _flag("urine_casts", "Erythrocyte or haem-granular casts in urine", nullable=True),
+        Column("sledai_2k", Kind.INTEGER, "SLEDAI-2K at the visit", "points", True, None, 0, 105),
+        _lab("prednisolone_mg_day", "mg/day", "Prednisolone or equivalent; 0 when none is taken", (0, 1000), 1),
         _lab(
             "tacrolimus_trough_ng_ml",
             "ng/mL",
             "Tacrolimus trough level; missing when not taken or not measured",
             (0, 60),
             1,
-            nullable=True,
         ),
     ),
     ("patient_id", "day"),
-    "One row per visit, scheduled or not, with the raw laboratory values",
+    "One row per visit, scheduled or not, with the raw laboratory values; what was not measured is missing",
 )
+
+VISIT_VALUES = tuple(
+    column.name
+    for column in VISITS.columns
+    if column.nullable and column.name not in ("visit_month", "tacrolimus_trough_ng_ml")
+)
+"""What each visit should measure but may lack; the month and the trough are rightly missing at many visits."""
 
 TREATMENTS = Table(
     "treatments",
@@ -233,11 +232,16 @@ RESPONSES = Table(
         _PATIENT_ID,
         Column("visit_month", Kind.INTEGER, "Scheduled month", "months", False, None, 0, 1200),
         _text("definition", "Name of the response definition"),
-        _code("response", Response, "Renal response at the visit"),
-        _text("reason", "Which clause of the definition decided"),
+        _code(
+            "response",
+            Response,
+            "Renal response at the visit; missing when values that would decide it are missing",
+            nullable=True,
+        ),
+        _text("reason", "Which clause of the definition decided, or which values are missing"),
     ),
     ("patient_id", "visit_month", "definition"),
-    "Renal response at scheduled visits after day 0, derived from raw laboratory values",
+    "Renal response at scheduled visits attended after day 0, derived from raw laboratory values",
 )
 
 FLARES = Table(

@@ -232,7 +232,8 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The columns of ``table`` in order; dates as ``datetime64``, nullable integers as ``Int32``, text as strings.
+        The columns of ``table`` in order; dates as ``datetime64``, text as strings, numbers as ``float64`` (NaN where
+        missing), integers and truth values that may be missing as ``Int32`` and ``boolean``.
 
     Raises
     ------
@@ -265,9 +266,18 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
         ) from error
     content = _conforming(content, table, path)
     frame = content.to_pandas(date_as_object=False)
-    nullable_integers = [column.name for column in table.columns if column.kind is Kind.INTEGER and column.nullable]
-    typed: pd.DataFrame = frame.astype(dict.fromkeys(nullable_integers, "Int32"))
+    typed: pd.DataFrame = frame.astype(
+        {
+            column.name: _NULLABLE[column.kind]
+            for column in table.columns
+            if column.nullable and column.kind in _NULLABLE
+        }
+    )
     return typed
+
+
+_NULLABLE = {Kind.INTEGER: "Int32", Kind.BOOLEAN: "boolean"}
+"""Data types of columns that may lack a value; numbers hold NaN and text None without a type of their own."""
 
 
 def _conforming(content: pa.Table, table: Table, path: Path) -> pa.Table:

@@ -1,6 +1,7 @@
 """Checks of a cohort: the schema column by column, then what the tables must say together.
 
-Every check adds rows to one frame of findings, so that a user sees all faults at once.
+Every check adds rows to one frame of findings, so that a user sees all faults at once. A laboratory value that is
+missing is no fault; how many are missing is counted apart, by :func:`missing_values`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import pandas as pd
 from cohort.codes import Drug, EndReason, Event, Sex
 from cohort.definitions import KDIGO_2012, FlareDefinition, ResponseDefinition
 from cohort.egfr import ckd_epi_2021
-from cohort.flare import derive_flares
-from cohort.schema import COHORT_TABLES, Column, Kind, Table
+from cohort.flare import FLARES_JUDGED_BY, derive_flares
+from cohort.response import JUDGED_BY
+from cohort.schema import COHORT_TABLES, VISIT_VALUES, Column, Kind, Table
 from cohort.store import Cohort
 
 FINDING_COLUMNS = ("table", "column", "rule", "rows", "first_rows", "got", "remedy")
 """Columns of :func:`validate_cohort`: ``rows`` counts the rows at fault, ``first_rows`` names up to five by patient."""
+
+MISSING_COLUMNS = ("column", "visits", "missing", "at_baseline")
+"""Columns of :func:`missing_values`: the visits there are, and how many of all and of day 0 lack the value."""
 
 _EGFR_TOLERANCE = 0.51
 """A laboratory may print eGFR as a whole number."""
@@ -51,6 +56,23 @@ def validate_cohort(cohort: Cohort, *, arms: Sequence[str], response: ResponseDe
         findings += _treatment_findings(cohort)
         findings += _event_findings(cohort, response, KDIGO_2012)
     return pd.DataFrame(findings, columns=list(FINDING_COLUMNS))
+
+
+def missing_values(cohort: Cohort) -> pd.DataFrame:
+    """Count the visits at which each laboratory value is missing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns :data:`MISSING_COLUMNS`, one row for each of :data:`cohort.schema.VISIT_VALUES`.
+    """
+    visits = cohort.visits
+    baseline = visits["visit_month"].eq(0).fillna(False).to_numpy(dtype=bool)
+    rows = []
+    for name in VISIT_VALUES:
+        lacking = visits[name].isna().to_numpy(dtype=bool)
+        rows.append((name, len(visits), int(lacking.sum()), int((lacking & baseline).sum())))
+    return pd.DataFrame(rows, columns=list(MISSING_COLUMNS))
 
 
 def schema_findings(cohort: Cohort, *, arms: Sequence[str]) -> pd.DataFrame:
@@ -210,15 +232,25 @@ def _laboratory_findings(cohort: Cohort) -> list[tuple[object, ...]]:
         person["age_years"].to_numpy() + visits["day"].to_numpy() / 365.25,
         (person["sex"] == Sex.FEMALE.value).to_numpy(),
     )
-    off = pd.Series(np.abs(visits["egfr_ml_min_1_73m2"].to_numpy() - expected) > _EGFR_TOLERANCE)
-    return _where(
-        visits,
-        off,
-        "visits",
-        "egfr_ml_min_1_73m2",
+    egfr = "egfr_ml_min_1_73m2"
+    off = pd.Series(np.abs(visits[egfr].to_numpy() - expected) > _EGFR_TOLERANCE)
+    rule, remedy = (
         "follows from creatinine, age at visit and sex by CKD-EPI 2021",
-        "recompute eGFR or correct creatinine, age or sex",
+        "recompute eGFR or correct creatinine",
     )
+    findings = _where(visits, off, "visits", egfr, rule, f"{remedy}, age or sex")
+    one_of_two = visits[egfr].isna() != visits["serum_creatinine_mg_dl"].isna()
+    rule, remedy = (
+        "missing exactly where creatinine is",
+        "compute eGFR from creatinine, or add the creatinine behind it",
+    )
+    findings += _where(visits, one_of_two, "visits", egfr, rule, remedy)
+    for name in JUDGED_BY:
+        nowhere = visits[name].isna() & bool(visits[name].isna().all())
+        findings += _where(
+            visits, nowhere, "visits", name, "measured at some visit", "add it: response is judged by it"
+        )
+    return findings
 
 
 def _treatment_findings(cohort: Cohort) -> list[tuple[object, ...]]:
@@ -243,17 +275,25 @@ def _treatment_findings(cohort: Cohort) -> list[tuple[object, ...]]:
 def _event_findings(cohort: Cohort, response: ResponseDefinition, flare: FlareDefinition) -> list[tuple[object, ...]]:
     events, visits = cohort.events, cohort.visits
     failure = events[events["event"] == Event.ESKD.value]
-    shown = visits.loc[visits["egfr_ml_min_1_73m2"] < 15, ["patient_id", "day"]]
-    unseen = _absent(failure, shown)
-    findings = _where(failure, unseen, "events", "day", "ESKD shows an eGFR below 15 that day", "add the visit")
+    normal = (visits["egfr_ml_min_1_73m2"] >= 15).fillna(False).to_numpy(dtype=bool)
+    unseen = _absent(failure, visits.loc[~normal, ["patient_id", "day"]])
+    rule, remedy = "ESKD shows an eGFR below 15 that day, or none measured", "add the visit"
+    findings = _where(failure, unseen, "events", "day", rule, remedy)
     if cohort.mode is None:
         return findings  # a registry may record flares by another rule than ours
     recorded = events[events["event"] == Event.RENAL_FLARE.value]
     found = derive_flares(cohort.patients, visits, response, flare)
     rule = f"renal flares are those found in visits by {flare.name}"
     remedy = "a laboratory value was changed; make the cohort again"
-    findings += _where(recorded, _absent(recorded, found), "events", "day", rule, remedy)
-    return findings + _where(found, _absent(found, recorded), "visits", "day", rule, remedy)
+    # Where a value is missing a flare may go unseen, or be seen later than it is on record, but never earlier.
+    gap = visits[list(FLARES_JUDGED_BY)].isna().any(axis="columns").to_numpy(dtype=bool)
+    with_gaps = set(visits.loc[gap, "patient_id"])
+    first = recorded.groupby("patient_id")["day"].min()
+    later = found["day"] >= found["patient_id"].map(first).astype(np.float64)
+    unseen = _absent(recorded, found) & ~recorded["patient_id"].isin(with_gaps)
+    unrecorded = _absent(found, recorded) & ~(found["patient_id"].isin(with_gaps) & later)
+    findings += _where(recorded, unseen, "events", "day", rule, remedy)
+    return findings + _where(found, unrecorded, "visits", "day", rule, remedy)
 
 
 def _absent(frame: pd.DataFrame, other: pd.DataFrame) -> pd.Series[bool]:

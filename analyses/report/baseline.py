@@ -18,6 +18,7 @@ _ENDS = {
     "lost_to_follow_up": "Lost to follow-up",
     "death": "Died",
     "missed visit": "Missed visit",
+    "not assessable": "Not assessable",
 }
 
 
@@ -33,9 +34,56 @@ def flow_section(results: Results) -> Section:
         title,
         (
             "How many patients of each arm were assessed at each visit, and why the others were not. The reasons are "
-            "cumulative: a patient whose follow-up has ended is counted at every later visit.",
+            "cumulative: a patient whose follow-up has ended is counted at every later visit. Not assessable: seen "
+            "without the laboratory values that would decide the response.",
         ),
         tables=tuple(_flow_table(frame[frame["group"] == arm.code], arm.label) for arm in results.facts.arms),
+        folded=(*_not_assessable_table(results), *_missing_table(results)),
+    )
+
+
+def _not_assessable_table(results: Results) -> tuple[Table, ...]:
+    """Which values were missing where a patient was seen and response stayed open; nothing if nobody's did."""
+    table = results.estimated("response_not_assessable")
+    if table is None or not table.frame["estimate"].sum():
+        return ()
+    rows = table.frame[(table.frame["term"] != "all").to_numpy(dtype=bool)]
+    counts = rows.set_index(["group", "term", "time"])["estimate"]
+    months = sorted(table.frame["time"].unique())
+    groups = tuple(
+        Group(
+            tuple(
+                Row((term, *(count(counts.get((arm.code, term, month), 0.0)) for month in months)))
+                for term in sorted(rows.loc[rows["group"] == arm.code, "term"].unique())
+            ),
+            arm.label,
+        )
+        for arm in results.facts.arms
+    )
+    caption = "Patients seen whose response could not be assessed, by the values that were missing"
+    return (Table(caption, ("Missing", *map(visit_label, months)), groups),)
+
+
+def _missing_table(results: Results) -> tuple[Table, ...]:
+    """How often each value is missing at visits of any kind; nothing if none is."""
+    table = results.estimated("missing_values")
+    if table is None or not table.frame["estimate"].sum():
+        return ()
+    counts = table.frame.set_index(["term", "group"])
+    labels = results.facts.labels
+
+    def cell(term: str, arm: str) -> str:
+        return " of ".join(count(float(counts[name].get((term, arm), np.nan))) for name in ("estimate", "n"))
+
+    terms = dict.fromkeys(table.frame["term"])
+    cells = [(variable_label(term), *(cell(term, arm) for arm in labels)) for term in terms]
+    return (
+        Table(
+            "Visits at which a value is missing, scheduled or not",
+            ("Value", *labels.values()),
+            plain_rows(cells),
+            notes=("A flare that only a missing value would have shown is not counted.",),
+        ),
     )
 
 
@@ -109,7 +157,7 @@ def _numeric_cells(rows: pd.DataFrame, labels: Mapping[str, str]) -> tuple[str, 
             return MISSING
         mean, sd = (measurement(own.get(name, np.nan)) for name in ("mean", "sd"))
         median, q1, q3 = (rounded(own.get(name, np.nan)) for name in ("median", "q1", "q3"))
-        return f"{mean} ({sd})\n{median} ({q1} to {q3})"
+        return f"{mean} ({sd})\n{median} ({q1} to {q3}){_observed(rows, code)}"
 
     return (variable_label(rows["term"].iloc[0]), *map(arm_cell, labels), _smd(rows), _test(rows))
 
@@ -124,11 +172,19 @@ def _level_row(rows: pd.DataFrame, frame: pd.DataFrame, labels: Mapping[str, str
 
     def arm_cell(code: str) -> str:
         own = rows[rows["group"] == code].set_index("statistic")["estimate"]
-        return f"{count(own.get('count', np.nan))} ({percent(own.get('proportion', np.nan))})"
+        shown = f"{count(own.get('count', np.nan))} ({percent(own.get('proportion', np.nan))})"
+        return shown + _observed(frame[frame["term"] == variable], code)
 
     name = in_words(level) if separator else variable_label(variable)
     test = "" if separator else _test(frame[frame["term"] == variable])
     return Row((name, *map(arm_cell, labels), _smd(rows), test), look="level" if separator else "")
+
+
+def _observed(rows: pd.DataFrame, code: str) -> str:
+    """Say how many patients of an arm have the value, on a line of its own, where some lack it."""
+    own = rows[((rows["group"] == code) & (rows["statistic"] == "missing")).fillna(False).to_numpy(dtype=bool)]
+    lacking = own["estimate"].sum()
+    return f"\nof {count(own['n'].sum() - lacking)} with a value" if lacking else ""
 
 
 def _smd(rows: pd.DataFrame) -> str:

@@ -73,9 +73,24 @@ def effects_section(results: Results) -> Section:
             f"hazard ratios below 1 fewer events, on {labels[treated]}. Unadjusted, adjusted and weighted estimates "
             "answer different questions and need not agree.",
             *said,
+            *_restrictions(results),
         ),
         figures=tuple(figures),
         folded=tuple(folded),
+    )
+
+
+def _restrictions(results: Results) -> tuple[str, ...]:
+    """Say of which estimates patients are left out, and how many."""
+    by_model = {
+        "Adjusted hazard ratios": ("cox",),
+        "Standardised differences": ("response_standardised",),
+        "Weighted estimates": ("weighted_response", "weighted_cox"),
+    }
+    return tuple(
+        f"{model} leave out patients who lack a covariate. {remark}"
+        for model, names in by_model.items()
+        for remark in results.left_out(*names)
     )
 
 
@@ -93,6 +108,7 @@ def balance_section(results: Results) -> Section:
         (
             "Weights from a propensity score make the arms alike in the covariates shown; they do nothing about what "
             "was not measured.",
+            *results.left_out(name),
         ),
         figures=(
             Figure(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from analyses.complete_cases import COMPLETE_CASES
 from analyses.reproduction import LEDGER_COLUMNS
 from cohort.errors import AnalysisError
 from cohort.provenance import PROVENANCE_COLUMNS
@@ -114,6 +115,12 @@ class Results:
                 failed = (frame["statistic"] == NOT_ESTIMATED).fillna(False).to_numpy(dtype=bool)
                 notes.extend(frame.loc[failed, "note"].dropna())
         return tuple(dict.fromkeys(notes))
+
+    def left_out(self, *names: str) -> tuple[str, ...]:
+        """Return the remarks of these tables on patients left out for missing covariates, each once, in order."""
+        notes = [note for name in names if name in self.tables for note in self.tables[name].frame["note"].dropna()]
+        remarks = [note[note.index(COMPLETE_CASES) :] for note in notes if COMPLETE_CASES in note]
+        return tuple(f"{remark[:1].upper()}{remark[1:]}." for remark in dict.fromkeys(remarks))
 
     def missing(self, *names: str) -> tuple[str, ...]:
         """Return which of these tables the folder does not hold."""

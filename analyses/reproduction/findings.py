@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from analyses.datasets import AnalysisData
@@ -20,7 +21,9 @@ from analyses.reproduction.drugs import OTHER_IMMUNOSUPPRESSANTS, maintenance_im
 from analyses.reproduction.entry import Entry, Verdict
 from analyses.reproduction.origin import origin
 from cohort.codes import ADVERSE_EVENTS, NAMED_HARMS, Drug
+from cohort.flare import FLARES_JUDGED_BY
 from cohort.record import Claim, Measure, Target
+from cohort.response import as_floats
 from cohort.store import Cohort
 
 _ALPHA = 0.05
@@ -61,9 +64,17 @@ def _verdict(holds: bool) -> Verdict:
 def _no_difference(compare: Callable[[AnalysisData, Cohort], Comparison]) -> Judge:
     def judge(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
         comparison = compare(data, cohort)
-        return Entry(_verdict(comparison.p_value >= _ALPHA), origin(cohort, target.measure), comparison.text)
+        reason = origin(cohort, target.measure) + _flares_unseen(target, cohort)
+        return Entry(_verdict(comparison.p_value >= _ALPHA), reason, comparison.text)
 
     return judge
+
+
+def _flares_unseen(target: Target, cohort: Cohort) -> str:
+    if target.measure not in (Measure.RENAL_FLARE, Measure.FLARE_FREE_SURVIVAL):
+        return ""
+    gaps = int(cohort.visits[list(FLARES_JUDGED_BY)].isna().any(axis="columns").sum())
+    return f"; {gaps} of {len(cohort.visits)} visits lack a value that could show a flare" if gaps else ""
 
 
 def _class_v(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
@@ -77,11 +88,18 @@ def _balance(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
 
     table = baseline_table(data.baseline, group_col="arm", reference=data.reference, variables=_BALANCED).frame
     tests = table[table["statistic"] == "difference_test"]
-    differing = tests.loc[tests["p_value"] < _ALPHA, "term"].tolist()
-    smallest = tests["p_value"].min()
-    shown = f"{len(tests)} covariates, smallest p = {smallest:.3f}"
+    tested = tests[tests["p_value"].notna()]
+    if tested.empty:
+        return Entry(Verdict.NOT_CHECKABLE, "no covariate can be compared")
+    differing = tested.loc[tested["p_value"] < _ALPHA, "term"].tolist()
+    shown = f"{len(tested)} covariates, smallest p = {tested['p_value'].min():.3f}"
     reason = f"Welch t or Pearson, class V apart; {origin(cohort, target.measure)}"
-    return Entry(_verdict(not differing), reason + (f"; differ: {', '.join(differing)}" if differing else ""), shown)
+    reason += f"; differ: {', '.join(differing)}" if differing else ""
+    untested = tests.loc[tests["p_value"].isna(), "term"].tolist()
+    reason += f"; cannot be compared: {', '.join(untested)}" if untested else ""
+    missing = table.loc[(table["statistic"] == "missing") & (table["estimate"] > 0), "term"].unique()
+    reason += f"; patients without the value left out of {', '.join(missing)}" if len(missing) else ""
+    return Entry(_verdict(not differing), reason, shown)
 
 
 def _severity(_target: Target, _data: AnalysisData, cohort: Cohort) -> Entry:
@@ -172,34 +190,50 @@ def _labs_similar(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
         cohort.patients[["patient_id", "arm"]], on="patient_id"
     )
     at_visit = at_visit.assign(renal_sledai=_renal_sledai(at_visit))
-    treated = at_visit[at_visit["arm"] == data.treated]
-    reference = at_visit[at_visit["arm"] == data.reference]
-    if treated.empty or reference.empty:
+    arms = [at_visit[at_visit["arm"] == arm] for arm in (data.treated, data.reference)]
+    if any(arm.empty for arm in arms):
         return _NOBODY
-    p = {label: float(mannwhitneyu(treated[name], reference[name]).pvalue) for name, label in _LABS_AT_END.items()}
+    values = {label: [as_floats(arm[name].dropna()) for arm in arms] for name, label in _LABS_AT_END.items()}
+    p = {label: float(mannwhitneyu(one, two).pvalue) for label, (one, two) in values.items() if len(one) and len(two)}
+    if not p:
+        return Entry(Verdict.NOT_CHECKABLE, "none of these values is measured in both arms at this visit")
     differing = [name for name, value in p.items() if value < _ALPHA]
     reason = (
         f"Mann-Whitney; renal SLEDAI is 4 points each for urine casts, more than {_SEDIMENT_RBC} erythrocytes per "
         f"field and UPCR above {_PROTEINURIA_G_G} g/g (pyuria is not recorded); {origin(cohort, target.measure)}"
     )
-    shown = ", ".join(f"{name} p = {value:.3f}" for name, value in p.items())
-    return Entry(_verdict(not differing), reason + (f"; differ: {', '.join(differing)}" if differing else ""), shown)
+    reason += f"; differ: {', '.join(differing)}" if differing else ""
+    lacking = {label: len(at_visit) - sum(map(len, pair)) for label, pair in values.items() if label in p}
+    said = ", ".join(f"{label} {number}" for label, number in lacking.items() if number)
+    reason += f"; left out of {len(at_visit)} patients for want of the value: {said}" if said else ""
+    absent = [label for label in values if label not in p]
+    reason += f"; not measured in both arms: {', '.join(absent)}" if absent else ""
+    return Entry(_verdict(not differing), reason, ", ".join(f"{name} p = {value:.3f}" for name, value in p.items()))
 
 
-def _renal_sledai(visits: pd.DataFrame) -> pd.Series[int]:
-    casts = visits["urine_casts"].astype(int)
-    haematuria = (visits["urine_rbc_hpf"] > _SEDIMENT_RBC).astype(int)
-    proteinuria = (visits["upcr_g_g"] > _PROTEINURIA_G_G).astype(int)
-    return 4 * (casts + haematuria + proteinuria)
+def _renal_sledai(visits: pd.DataFrame) -> pd.Series[float]:
+    """Points of the renal items; missing where one of the three values is."""
+    casts = as_floats(visits["urine_casts"])
+    erythrocytes, protein = as_floats(visits["urine_rbc_hpf"]), as_floats(visits["upcr_g_g"])
+    points = 4.0 * (casts + (erythrocytes > _SEDIMENT_RBC) + (protein > _PROTEINURIA_G_G))
+    known = ~np.isnan(casts + erythrocytes + protein)
+    return pd.Series(points, index=visits.index).where(known)
 
 
 def _kidney_function(target: Target, data: AnalysisData, cohort: Cohort) -> Entry:
     visits = cohort.visits.loc[cohort.visits["visit_month"] == target.month, ["patient_id", "egfr_ml_min_1_73m2"]]
     joined = data.baseline.merge(visits, on="patient_id", suffixes=("", "_later"))
     change: pd.Series[float] = joined["egfr_ml_min_1_73m2_later"] - joined["egfr_ml_min_1_73m2"]
-    medians = change.groupby(joined["arm"]).median()
-    shown = ", ".join(f"{arm} median eGFR change {value:+.1f} mL/min/1.73 m2" for arm, value in medians.items())
-    return Entry(Verdict.NOT_CHECKABLE, "print gives no number or limit for stable", shown)
+    by_arm = change.groupby(joined["arm"])
+    shown = ", ".join(
+        f"{arm} median eGFR change {value:+.1f} mL/min/1.73 m2" for arm, value in by_arm.median().dropna().items()
+    )
+    reason = "print gives no number or limit for stable"
+    lacking = int(change.isna().sum())
+    reason += (
+        f"; of {len(change)} patients, {lacking} left out for want of an eGFR then or at baseline" if lacking else ""
+    )
+    return Entry(Verdict.NOT_CHECKABLE, reason, shown)
 
 
 _SIMILAR = Claim.NO_SIGNIFICANT_DIFFERENCE

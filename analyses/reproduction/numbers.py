@@ -44,7 +44,7 @@ def judge_number(
         The cohort.
     """
     if target.measure in RESPONSE_MEASURES:
-        return _rate(target, counts, cohort)
+        return _rate(target, counts, data, cohort)
     if target.measure is Measure.P_VALUE:
         if target.compares in RESPONSE_MEASURES and target.month is not None:
             return _p_value(target, study, counts, audited, data)
@@ -94,7 +94,7 @@ def _cell(counts: pd.DataFrame, arm: str | None, month: int | None) -> _Cell | N
     return _Cell(*(int(found[name].iloc[0]) for name in ("complete", "partial", "assessed")))
 
 
-def _rate(target: Target, counts: pd.DataFrame, cohort: Cohort) -> Entry:
+def _rate(target: Target, counts: pd.DataFrame, data: AnalysisData, cohort: Cohort) -> Entry:
     cell = _cell(counts, target.arm, target.month)
     if cell is None:
         return Entry(Verdict.NOT_REPRODUCED, "nobody of the arm is assessed at this visit", "nobody assessed")
@@ -107,7 +107,10 @@ def _rate(target: Target, counts: pd.DataFrame, cohort: Cohort) -> Entry:
     if met:
         reason = origin(cohort, target.measure, exact="from laboratory values; denominator reconstructed")
         return Entry(Verdict.REPRODUCED, reason, value, events, n)
-    return Entry(Verdict.NOT_REPRODUCED, f"printed {target.printed}, the cohort gives {value}", value, events, n)
+    seen = (data.not_assessable["arm"] == target.arm) & (data.not_assessable["visit_month"] == target.month)
+    reason = f"printed {target.printed}, the cohort gives {value}"
+    reason += f"; {seen.sum()} more are seen without the values that would decide" if seen.any() else ""
+    return Entry(Verdict.NOT_REPRODUCED, reason, value, events, n)
 
 
 def _p_value(target: Target, study: Study, counts: pd.DataFrame, audited: pd.DataFrame, data: AnalysisData) -> Entry:

@@ -20,6 +20,7 @@ from synthetic.generate import GeneratedCohort
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ("reproduce", "studies", "audit", "dictionary", "generate", "validate", "derive", "analyze", "report")
+SOUND = {"findings": [], "changed_tables": [], "missing_values": []}
 LATER = ("ingest", "evidence", "simulate", "export")
 
 
@@ -88,7 +89,7 @@ def test_generate_writes_what_validate_accepts(done: Run, tmp_path: Path, genera
     checked = done("validate", "deep/cohort")
     assert checked.stdout == "deep/cohort: no findings\n"
     assert "changed" not in checked.stderr
-    assert json.loads(done("validate", "deep/cohort", "--json").stdout) == {"findings": [], "changed_tables": []}
+    assert json.loads(done("validate", "deep/cohort", "--json").stdout) == SOUND
 
 
 def test_generate_overwrites_only_when_asked(done: Run, tmp_path: Path) -> None:
@@ -112,6 +113,7 @@ def test_findings_of_validate_are_shown_as_a_table(lncohort: Run, cohort_folder:
 def test_derive_writes_both_tables_and_prints_the_reconstructed_counts(done: Run, cohort_folder: Path) -> None:
     shown = json.loads(done("derive", "cohort", "--json").stdout)
     counts = {(row["arm"], row["visit_month"]): (row["CR"], row["PR"], row["NR"]) for row in shown["responses"]}
+    assert {row["not_assessable"] for row in shown["responses"]} == {0}
     assert counts["tacrolimus", 6] == (45, 30, 16)
     assert counts["no_tacrolimus", 6] == (47, 20, 16)
     assert len(counts) == 10
@@ -140,7 +142,7 @@ def test_derive_under_several_definitions_replaces_what_was_there(done: Run, coh
 @pytest.mark.usefixtures("cohort_folder")
 def test_a_derived_cohort_is_still_sound_and_unchanged(done: Run) -> None:
     done("derive", "cohort")
-    assert json.loads(done("validate", "cohort", "--json").stdout) == {"findings": [], "changed_tables": []}
+    assert json.loads(done("validate", "cohort", "--json").stdout) == SOUND
 
 
 def test_analyze_writes_the_result_tables_it_names(done: Run, cohort_folder: Path) -> None:
@@ -149,7 +151,8 @@ def test_analyze_writes_the_result_tables_it_names(done: Run, cohort_folder: Pat
     named = [cohort_folder.parent / line for line in finished.stdout.splitlines()]
     assert "next: lncohort report results --out report.html" in finished.stderr
     assert {path.stem for path in named} == {
-        "patient_flow", "table_one", "response_states", "response_rates", "response_differences",
+        "patient_flow", "missing_values", "response_not_assessable", "table_one", "response_states", "response_rates",
+        "response_rates_measured", "response_differences",
     }  # fmt: skip
     for path in named:
         table = ResultTable.read(path)

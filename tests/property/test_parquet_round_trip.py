@@ -40,15 +40,16 @@ def values(column: Column) -> st.SearchStrategy[object]:
     return st.none() | drawn if column.nullable else drawn
 
 
-DTYPES = {Kind.TEXT: object, Kind.CODE: object, Kind.NUMBER: "float64", Kind.BOOLEAN: bool, Kind.DATE: "datetime64[ms]"}
+DTYPES = {
+    Kind.TEXT: object, Kind.CODE: object, Kind.INTEGER: "int32", Kind.NUMBER: "float64", Kind.BOOLEAN: bool,
+    Kind.DATE: "datetime64[ms]",
+}  # fmt: skip
+NULLABLE = DTYPES | {Kind.INTEGER: "Int32", Kind.BOOLEAN: "boolean"}
 
 
 def frame_of(table: Table, rows: list[tuple[object, ...]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(table.column_names), dtype=object)
-    types = {
-        column.name: ("Int32" if column.nullable else "int32") if column.kind is Kind.INTEGER else DTYPES[column.kind]
-        for column in table.columns
-    }
+    types = {column.name: (NULLABLE if column.nullable else DTYPES)[column.kind] for column in table.columns}
     return frame.astype(types)
 
 

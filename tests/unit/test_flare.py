@@ -102,17 +102,6 @@ def test_no_visits_and_no_flares_give_tables_of_the_declared_columns(generated: 
         assert found.empty
 
 
-@pytest.mark.parametrize("column", ["urine_rbc_hpf", "urine_casts", "upcr_g_g", "serum_creatinine_mg_dl"])
-def test_a_missing_value_is_refused_not_taken_for_quiet(column: str, generated: GeneratedCohort) -> None:
-    cohort = generated.cohort
-    visits = cohort.visits.astype({column: object})
-    visits.loc[3, column] = None
-    with pytest.raises(
-        CohortDirectoryError, match=f"table visits, column {column}: a value is missing; got 1 row, pati"
-    ):
-        derive_flares(cohort.patients, visits, KIM2025, KDIGO_2012)
-
-
 def test_a_patient_without_baseline_visit(generated: GeneratedCohort) -> None:
     cohort = generated.cohort
     with pytest.raises(CohortDirectoryError, match="a patient has no visit of month 0; got kim2025-001"):

@@ -90,7 +90,9 @@ def test_every_analysis_gives_tidy_rows_without_failures(data: AnalysisData) -> 
 
 
 def test_only_runs_what_is_asked(data: AnalysisData) -> None:
-    assert set(run_analyses(data, only=["describe"])) == {"patient_flow", "table_one", "response_states"}
+    assert set(run_analyses(data, only=["describe"])) == {
+        "patient_flow", "missing_values", "response_not_assessable", "table_one", "response_states",
+    }  # fmt: skip
     with pytest.raises(UsageError, match=r"no analysis of that name.*got magic.*describe"):
         run_analyses(data, only=["magic"])
     with pytest.raises(UsageError, match="no analysis of that name"):
@@ -362,3 +364,134 @@ def test_without_events_nothing_differs(made: Cohort, record: Study) -> None:
     ledger = reproduction_ledger(record, laid_out(quiet), quiet).set_index("target_id")
     assert ledger.loc["poor_outcomes", "reproduced"].endswith("log-rank p = 1.000")
     assert ledger.loc["adverse_events", "reproduced"].startswith("0/92 v 0/87")
+
+
+def lacking(cohort: Cohort, rows: pd.Series | np.ndarray, *columns: str) -> Cohort:
+    types = {"urine_rbc_hpf": "Int32", "sledai_2k": "Int32", "urine_casts": "boolean"}
+    visits = cohort.visits.astype({name: kind for name, kind in types.items() if name in columns})
+    hit = np.asarray(rows, dtype=bool)
+    return replace(cohort, visits=visits.assign(**{name: visits[name].mask(hit) for name in columns}))
+
+
+CREATININE = ("serum_creatinine_mg_dl", "egfr_ml_min_1_73m2")
+
+
+def at_month(cohort: Cohort, month: int) -> np.ndarray:
+    return cohort.visits["visit_month"].eq(month).fillna(False).to_numpy(dtype=bool)
+
+
+def test_a_visit_without_the_values_is_neither_assessed_nor_missed(made: Cohort) -> None:
+    first = made.patients["patient_id"].iloc[0]
+    unmeasured = lacking(made, at_month(made, 6) & (made.visits["patient_id"] == first), "upcr_g_g", *CREATININE)
+    data, before = laid_out(unmeasured), laid_out(made)
+    assert len(data.responses) == len(before.responses) - 1
+    assert data.not_assessable[["patient_id", "visit_month", "lacking"]].to_numpy().tolist() == [
+        [first, 6, "UPCR; creatinine"]
+    ]
+    flow = patient_flow(data).frame
+    at_6 = flow[flow["time"] == 6].groupby("term")["estimate"].sum()
+    assert at_6["not assessable"] == 1
+    earlier = patient_flow(before).frame
+    for term in ("data_lock", "lost_to_follow_up", "death", "missed visit"):
+        assert at_6[term] == earlier.loc[(earlier["time"] == 6) & (earlier["term"] == term), "estimate"].sum()
+    later = flow[flow["term"] != "enrolled"].groupby(["group", "time"])
+    assert (later["estimate"].sum() == later["n"].first()).all()
+    table = run_analyses(data, only=["describe"])["response_not_assessable"].frame
+    named = table[(table["term"] == "UPCR; creatinine").to_numpy(dtype=bool)]
+    assert named[["time", "estimate"]].to_numpy().tolist() == [[6, 1]]
+    assert table.loc[(table["term"] == "all").to_numpy(dtype=bool), "estimate"].sum() == 1
+    at_visit = (before.responses["visit_month"] == 6) & (before.responses["arm"] == named["group"].item())
+    assert named["n"].item() == at_visit.sum()
+
+
+def test_the_last_visit_without_values_is_not_an_early_end(made: Cohort) -> None:
+    ended = made.patients[made.patients["end_reason"] == "data_lock"]
+    months = made.visits.groupby("patient_id")["visit_month"].max().loc[ended["patient_id"]]
+    patient = months[months == 24].index[0]
+    unmeasured = lacking(made, at_month(made, 24) & (made.visits["patient_id"] == patient), "upcr_g_g", *CREATININE)
+    for cohort, expected in ((made, 0), (unmeasured, 1)):
+        flow = patient_flow(laid_out(cohort)).frame
+        at_24 = flow[flow["time"] == 24].groupby("term")["estimate"].sum()
+        assert at_24["not assessable"] == expected
+    assert at_24["data_lock"] == patient_flow(laid_out(made)).frame.loc[
+        lambda frame: (frame["time"] == 24) & (frame["term"] == "data_lock"), "estimate"
+    ].sum()  # fmt: skip
+
+
+def test_rates_among_visits_with_every_value_leave_out_visits_judged_without(made: Cohort) -> None:
+    everyone = lacking(made, at_month(made, 6), *CREATININE)
+    tables = run_analyses(laid_out(everyone), only=["response"])
+    judged, measured = (
+        tables[name].frame[lambda frame: (frame["time"] == 6) & (frame["term"] == "CR or PR")]
+        for name in ("response_rates", "response_rates_measured")
+    )
+    # Without creatinine a visit is no response or open: the rate of those judged says nothing.
+    assert (judged["estimate"] == 0).all()
+    assert (judged["n"] > 0).all()
+    assert measured.empty or (measured["n"] == 0).all()
+    whole = run_analyses(laid_out(made), only=["response"])
+    for column in ("group", "time", "term", "estimate", "n"):
+        assert whole["response_rates"].frame[column].equals(whole["response_rates_measured"].frame[column])
+    no_baseline = laid_out(lacking(made, at_month(made, 0), "upcr_g_g"))
+    assert not no_baseline.responses["all_measured"].any()
+
+
+def test_missing_values_are_counted_by_arm(made: Cohort) -> None:
+    data = laid_out(lacking(made, at_month(made, 12), "c3_mg_dl"))
+    table = run_analyses(data, only=["describe"])["missing_values"].frame
+    c3 = table[(table["term"] == "c3_mg_dl").to_numpy(dtype=bool)]
+    assert c3["estimate"].sum() == at_month(made, 12).sum()
+    assert c3["n"].sum() == len(made.visits)
+    assert table.loc[(table["term"] != "c3_mg_dl").to_numpy(dtype=bool), "estimate"].sum() == 0
+
+
+def test_adjusted_analyses_leave_out_and_count_patients_without_a_covariate(made: Cohort) -> None:
+    some = made.visits["patient_id"].isin(made.patients["patient_id"].iloc[::20])
+    gone = int((some & at_month(made, 0)).sum())
+    tables = run_analyses(laid_out(lacking(made, some & at_month(made, 0), "albumin_g_dl")))
+    remark = f"complete cases: {179 - gone} of 179 patients, left out for missing albumin_g_dl ({gone})"
+    for name in ("propensity_score", "propensity_balance", "weighted_response", "weighted_cox"):
+        assert tables[name].frame["note"].str.endswith(remark).all(), name
+    assert tables["propensity_sample_size"].frame["n"].sum() == 179 - gone
+    # Albumin is no covariate of the outcome models.
+    for name in ("cox", "response_standardised"):
+        assert not tables[name].frame["note"].str.contains("complete cases", na=False).any(), name
+
+
+def test_a_covariate_nobody_has_is_an_analysis_not_estimated(made: Cohort) -> None:
+    tables = run_analyses(laid_out(lacking(made, np.ones(len(made.visits)), "albumin_g_dl")), only=["propensity"])
+    for table in tables.values():
+        assert table.frame["note"].str.contains("no patient has every covariate; got 179 patients, missing alb").all()
+
+
+def test_findings_use_the_values_there_are_and_count_the_others(made: Cohort, record: Study) -> None:
+    late = at_month(made, 60)
+    some = late & (np.arange(len(made.visits)) % 3 == 0)
+    part = lacking(made, some, "urine_casts", "c3_mg_dl")
+    row = reproduction_ledger(record, laid_out(part), part).set_index("target_id").loc["laboratory_60_similar"]
+    assert (
+        f"left out of {late.sum()} patients for want of the value: C3 {some.sum()}, renal SLEDAI {some.sum()}"
+        in (row["reason"])
+    )
+    no_c3 = lacking(made, late, "c3_mg_dl")
+    row = reproduction_ledger(record, laid_out(no_c3), no_c3).set_index("target_id").loc["laboratory_60_similar"]
+    assert row["reason"].endswith("; not measured in both arms: C3")
+    assert "C3" not in row["reproduced"]
+    labs = ("upcr_g_g", *CREATININE, "anti_dsdna_iu_ml", "c3_mg_dl", "c4_mg_dl")
+    none = lacking(made, late, *labs)
+    ledger = reproduction_ledger(record, laid_out(none), none).set_index("target_id")
+    assert ledger.loc["laboratory_60_similar", ["verdict", "reason"]].tolist() == [
+        "not checkable", "none of these values is measured in both arms at this visit",
+    ]  # fmt: skip
+    assert ledger.loc["kidney_function_stable", "reproduced"] == ""
+    assert "left out for want of an eGFR" in ledger.loc["kidney_function_stable", "reason"]
+    assert ledger.loc["or_60_tacrolimus", "reproduced"] == "nobody assessed"
+
+
+def test_balance_is_judged_by_the_covariates_that_can_be_compared(made: Cohort, record: Study) -> None:
+    start = at_month(made, 0)
+    no_c4 = lacking(made, start, "c4_mg_dl")
+    row = reproduction_ledger(record, laid_out(no_c4), no_c4).set_index("target_id").loc["baseline_similar"]
+    assert row["verdict"] == "consistent"
+    assert row["reproduced"].startswith("19 covariates, smallest p = ")
+    assert "cannot be compared: c4_mg_dl; patients without the value left out of c4_mg_dl" in row["reason"]

@@ -87,7 +87,8 @@ def table_one() -> ResultTable:
     rows: list[dict[str, object]] = []
     for arm in ARMS:
         values = {"mean": 35.52, "sd": 10.4, "median": 33.0, "q1": 28.0, "q3": 41.25, "missing": 1.0}
-        rows += [{"group": arm, "term": "age_years", "statistic": name, "estimate": x} for name, x in values.items()]
+        age = {"group": arm, "term": "age_years", "n": 10}
+        rows += [age | {"statistic": name, "estimate": x} for name, x in values.items()]
         rows += [{"group": arm, "term": "albumin_g_dl", "statistic": "mean", "estimate": math.nan, "note": "no values"}]
         rows += [{"group": arm, "term": "diabetes", "statistic": "count", "estimate": 2.0}]
         rows += [{"group": arm, "term": "diabetes", "statistic": "proportion", "estimate": 0.2}]
@@ -444,7 +445,8 @@ def test_cohort_flow_by_arm_and_visit(page: Page) -> None:
 
 def test_table_one_writes_means_counts_differences_and_tests(page: Page) -> None:
     assert page.row("table-one", "Age") == [
-        "Age, years", "35.5 (10.4) / 33 (28 to 41.2)", "35.5 (10.4) / 33 (28 to 41.2)", "−0.15", "0.333",
+        "Age, years", "35.5 (10.4) / 33 (28 to 41.2) / of 9 with a value",
+        "35.5 (10.4) / 33 (28 to 41.2) / of 9 with a value", "−0.15", "0.333",
     ]  # fmt: skip
     assert page.row("table-one", "ISN/RPS class") == ["ISN/RPS class", "", "", "", "<0.001"]
     assert page.row("table-one", "V") == ["V", "6 (60.0 %)", "6 (60.0 %)", "0.40", ""]

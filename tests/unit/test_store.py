@@ -53,7 +53,10 @@ def test_what_is_written_is_read_back(cohort_folder: Path, generated: GeneratedC
 def test_types_after_reading(cohort_folder: Path) -> None:
     read = read_cohort(cohort_folder)
     assert read.visits["visit_month"].dtype == "Int32"
-    assert read.visits["urine_casts"].dtype == bool
+    assert read.visits["urine_rbc_hpf"].dtype == read.visits["sledai_2k"].dtype == "Int32"
+    assert read.visits["urine_casts"].dtype == "boolean"
+    assert read.visits["upcr_g_g"].dtype == np.float64
+    assert read.patients["hypertension"].dtype == bool
     assert read.patients["index_date"].dtype.kind == "M"
     assert read.visits["day"].dtype == np.int32
 
@@ -72,6 +75,18 @@ def test_parquet_files_carry_no_pandas_metadata(cohort_folder: Path) -> None:
     schema = pq.read_schema(cohort_folder / "visits.parquet")
     assert schema.metadata is None
     assert schema.field("upcr_g_g").metadata[b"unit"] == b"g/g"
+
+
+def test_missing_laboratory_values_are_read_in_types_that_hold_them(
+    cohort_folder: Path, rewrite: Callable[..., None]
+) -> None:
+    for name in ("urine_rbc_hpf", "urine_casts", "upcr_g_g"):
+        rewrite(cohort_folder, "visits", lambda content, name=name: fill(content, name, None, pa.null()))
+    visits = read_cohort(cohort_folder).visits
+    assert visits[["urine_rbc_hpf", "urine_casts", "upcr_g_g"]].isna().all(axis=None)
+    assert visits["urine_rbc_hpf"].dtype == "Int32"
+    assert visits["urine_casts"].dtype == "boolean"
+    assert visits["upcr_g_g"].dtype == np.float64
 
 
 def test_a_registry_has_no_truth_seed_or_mode(generated: GeneratedCohort, tmp_path: Path) -> None:

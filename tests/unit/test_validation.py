@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from cohort.definitions import KIM2025
+from cohort.schema import VISIT_VALUES
 from cohort.store import Cohort
-from cohort.validation import FINDING_COLUMNS, schema_findings, validate_cohort
+from cohort.validation import FINDING_COLUMNS, MISSING_COLUMNS, missing_values, schema_findings, validate_cohort
 from synthetic.generate import GeneratedCohort
 
 ARMS = ("tacrolimus", "no_tacrolimus")
@@ -61,9 +62,9 @@ def test_order_and_index_of_rows_do_not_matter(generated: GeneratedCohort) -> No
 
 
 SCHEMA_FAULTS: dict[str, tuple[str, Change, str, str, str]] = {
-    "missing laboratory value": ("visits", put("upcr_g_g", np.nan), "upcr_g_g", "a value is present", "nan"),
-    "missing flag": ("visits", put("urine_casts", None), "urine_casts", "a value is present", "None"),
-    "missing count": ("visits", put("urine_rbc_hpf", None), "urine_rbc_hpf", "a value is present", "None"),
+    "missing number": ("patients", put("age_years", np.nan), "age_years", "a value is present", "nan"),
+    "missing flag": ("patients", put("hypertension", None), "hypertension", "a value is present", "None"),
+    "missing count": ("patients", put("activity_index", None), "activity_index", "a value is present", "None"),
     "missing date": ("patients", put("index_date", pd.NaT), "index_date", "a value is present", "NaT"),
     "negative": ("visits", put("upcr_g_g", -0.01), "upcr_g_g", "at least 0 g/g", "-0.01"),
     "infinite": ("visits", put("upcr_g_g", np.inf), "upcr_g_g", "at most 100 g/g", "inf"),
@@ -226,6 +227,60 @@ def test_egfr_follows_from_creatinine_age_and_sex(generated: GeneratedCohort) ->
     assert rules(changed(generated.cohort, visits=put("egfr_ml_min_1_73m2", egfr - 1.0))) == {rule}
 
 
+def lacking(rows: np.ndarray | slice, *columns: str) -> Change:
+    """Blank columns of visits, in the data types of a table that was read."""
+    types = {"urine_rbc_hpf": "Int32", "sledai_2k": "Int32", "urine_casts": "boolean"}
+
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        hit = np.zeros(len(frame), dtype=bool)
+        hit[rows] = True
+        nullable = frame.astype({name: kind for name, kind in types.items() if name in columns})
+        return nullable.assign(**{name: nullable[name].mask(hit) for name in columns})
+
+    return change
+
+
+CREATININE = ("serum_creatinine_mg_dl", "egfr_ml_min_1_73m2")
+
+
+@pytest.mark.parametrize("column", [name for name in VISIT_VALUES if name not in CREATININE])
+def test_a_missing_value_is_no_fault(column: str, generated: GeneratedCohort) -> None:
+    assert check(changed(generated.cohort, visits=lacking(np.arange(0, 900, 7), column))).empty
+
+
+def test_egfr_is_missing_exactly_where_creatinine_is(generated: GeneratedCohort) -> None:
+    rule = ("visits", "egfr_ml_min_1_73m2", "missing exactly where creatinine is")
+    some = np.arange(3, 900, 9)
+    assert check(changed(generated.cohort, visits=lacking(some, *CREATININE))).empty
+    for column in CREATININE:
+        findings = check(changed(generated.cohort, visits=lacking(some, column)))
+        assert rules(changed(generated.cohort, visits=lacking(some, column))) == {rule}
+        assert findings["rows"].item() == len(some)
+
+
+def test_a_value_that_response_is_judged_by_is_measured_somewhere(generated: GeneratedCohort) -> None:
+    whole = slice(None)
+    rule = "measured at some visit"
+    assert rules(changed(generated.cohort, visits=lacking(whole, "upcr_g_g"))) == {("visits", "upcr_g_g", rule)}
+    assert rules(changed(generated.cohort, visits=lacking(whole, *CREATININE))) == {
+        ("visits", "serum_creatinine_mg_dl", rule)
+    }
+    # Analyses run all the same, and say what they cannot estimate.
+    nowhere = changed(generated.cohort, visits=lacking(whole, *VISIT_VALUES))
+    assert schema_findings(nowhere, arms=ARMS).empty
+
+
+def test_missing_values_are_counted_column_by_column(generated: GeneratedCohort) -> None:
+    counts = missing_values(changed(generated.cohort, visits=lacking(np.array([0, 1, 2]), "c3_mg_dl", "urine_casts")))
+    assert tuple(counts.columns) == MISSING_COLUMNS
+    assert counts["column"].tolist() == list(VISIT_VALUES)
+    number = len(generated.cohort.visits)
+    assert counts[counts["missing"] > 0].to_numpy().tolist() == [
+        ["c3_mg_dl", number, 3, 1],
+        ["urine_casts", number, 3, 1],
+    ]
+
+
 def test_treatments_do_not_run_backwards(generated: GeneratedCohort) -> None:
     made = changed(generated.cohort, treatments=put("stop_day", -36_000))
     assert ("treatments", "stop_day", "not before start_day") in rules(made)
@@ -242,7 +297,7 @@ def test_troughs_need_tacrolimus_on_that_day(generated: GeneratedCohort) -> None
 
 def test_kidney_failure_shows_in_the_visits(generated: GeneratedCohort) -> None:
     cohort = generated.cohort
-    shown = ("events", "day", "ESKD shows an eGFR below 15 that day")
+    shown = ("events", "day", "ESKD shows an eGFR below 15 that day, or none measured")
     day = int(cohort.visits.loc[cohort.visits["patient_id"] == FIRST, "day"].iloc[1])
     extra = pd.DataFrame({"patient_id": [FIRST], "day": [day], "event": ["eskd"], "grade": ["severe"]})
     made = changed(cohort, events=lambda frame: pd.concat([frame, extra], ignore_index=True))
@@ -259,6 +314,40 @@ def test_recorded_flares_of_a_synthetic_cohort_are_those_of_the_visits(generated
     day = int(cohort.events["day"].iloc[row])
     moved = changed(cohort, events=put("day", day - 1, row))
     assert rules(moved) == {("visits", "day", FLARES), ("events", "day", FLARES)}
+
+
+def test_a_flare_may_go_unseen_where_values_are_missing_but_not_appear(generated: GeneratedCohort) -> None:
+    cohort = generated.cohort
+    flare = cohort.events[cohort.events["event"] == "renal_flare"].iloc[0]
+    own = (cohort.visits["patient_id"] == flare["patient_id"]).to_numpy()
+    at_flare = own & (cohort.visits["day"] == flare["day"]).to_numpy()
+    judged_by = ("upcr_g_g", *CREATININE, "urine_rbc_hpf", "urine_casts")
+    unseen = changed(cohort, visits=lacking(np.flatnonzero(at_flare), *judged_by))
+    assert check(unseen).empty
+    # Seen although none is on record, or before the one on record: no missing value explains that.
+    gap_elsewhere = np.flatnonzero(own & ~at_flare)[:1]
+    row = int(np.flatnonzero(cohort.events.index == flare.name)[0])
+    gappy = changed(cohort, visits=lacking(gap_elsewhere, "urine_casts"))
+    assert check(gappy).empty
+    assert rules(changed(gappy, events=without(row))) == {("visits", "day", FLARES)}
+    assert ("visits", "day", FLARES) in rules(changed(gappy, events=put("day", int(flare["day"]) + 1, row)))
+    # Elsewhere values are complete, so that a flare on record must be seen.
+    others = cohort.events[
+        (cohort.events["event"] == "renal_flare") & (cohort.events["patient_id"] != flare["patient_id"])
+    ]
+    other = int(np.flatnonzero(cohort.events.index == others.index[0])[0])
+    assert rules(changed(unseen, events=without(other))) == {("visits", "day", FLARES)}
+
+
+def test_kidney_failure_without_a_creatinine_is_believed(generated: GeneratedCohort) -> None:
+    cohort = generated.cohort
+    row = int(np.flatnonzero(cohort.visits["patient_id"] == FIRST)[1])
+    extra = pd.DataFrame(
+        {"patient_id": [FIRST], "day": [int(cohort.visits["day"].iloc[row])], "event": ["eskd"], "grade": ["severe"]}
+    )
+    failing = changed(cohort, events=lambda frame: pd.concat([frame, extra], ignore_index=True))
+    assert not check(failing).empty
+    assert check(changed(failing, visits=lacking(np.array([row]), *CREATININE))).empty
 
 
 def test_a_registry_may_record_flares_by_another_rule(generated: GeneratedCohort) -> None:
