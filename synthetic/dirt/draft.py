@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,28 +50,50 @@ class _Removed:
     description: str
 
 
+class _Listed(NamedTuple):
+    """A row of the fault list, columns of the schema but the number within the fault."""
+
+    fault_id: str
+    kind: str
+    action: str
+    file: str
+    row: int | None
+    clean_row: int | None
+    column: str | None
+    patient_id: str | None
+    clean_value: str | None
+    dirty_value: str | None
+    recoverable: bool
+    description: str
+
+
 @dataclass
 class Draft:
     """Files under way: clean rows keep their number, counted from 0, until :meth:`finish` lays them out."""
 
     clean: Mapping[Sheet, pd.DataFrame]
     current: dict[Sheet, dict[str, ObjectArray]] = field(init=False)
+    original: dict[Sheet, dict[str, ObjectArray]] = field(init=False)
     _changed: list[_Changed] = field(default_factory=list)
     _added: list[_Added] = field(default_factory=list)
     _removed: dict[Sheet, dict[int, _Removed]] = field(init=False)
     _numbers: Counter[Fault] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.current = {
-            sheet: {str(header): frame[header].to_numpy(dtype=object, copy=True) for header in frame.columns}
+        self.original = {
+            sheet: {str(header): frame[header].to_numpy(dtype=object) for header in frame.columns}
             for sheet, frame in self.clean.items()
+        }
+        self.current = {
+            sheet: {header: values.copy() for header, values in columns.items()}
+            for sheet, columns in self.original.items()
         }
         self._removed = {sheet: {} for sheet in self.clean}
 
     def open(self, kind: Fault) -> str:
         """Return the identifier of a new fault."""
         self._numbers[kind] += 1
-        return f"{kind.value}-{self._numbers[kind]:04d}"
+        return f"{kind.value}-{self._numbers[kind]:05d}"
 
     def change(
         self,
@@ -108,6 +131,10 @@ class Draft:
         """Return a row as it is by now."""
         return {header: str(values[row]) for header, values in self.current[sheet].items()}
 
+    def clean_row(self, sheet: Sheet, row: int) -> Row:
+        """Return a row without any fault."""
+        return {header: str(values[row]) for header, values in self.original[sheet].items()}
+
     def finish(self) -> tuple[dict[Sheet, pd.DataFrame], pd.DataFrame]:
         """Lay out the files and list the faults, columns as in :data:`cohort.schema.TRUTH_FAULTS`."""
         files, places, added_places = {}, {}, {}
@@ -115,12 +142,9 @@ class Draft:
             files[sheet], places[sheet], lines = self._lay_out(sheet)
             added_places.update(lines)
         rows = self._changed_rows(places) + self._removed_rows() + self._added_rows(added_places)
-        frame = pd.DataFrame(rows, columns=[name for name in TRUTH_FAULTS.column_names if name != "part"])
-        order = {kind.value: number for number, kind in enumerate(Fault)}
-        frame = frame.assign(_kind=frame["kind"].map(order), _sheet=frame["file"].map(list(Sheet).index))
-        place = frame["row"].fillna(frame["clean_row"]).astype("float64")
-        frame = frame.assign(_place=place).sort_values(["_kind", "fault_id", "_sheet", "_place"], kind="stable")
-        frame = frame.assign(part=frame.groupby("fault_id").cumcount() + 1).reset_index(drop=True)
+        rows.sort(key=_order)
+        frame = pd.DataFrame(rows, columns=list(_Listed._fields))
+        frame = frame.assign(part=frame.groupby("fault_id").cumcount() + 1)
         types = {"part": "int32", "row": "Int32", "clean_row": "Int32", "recoverable": "bool"}
         return files, frame[list(TRUTH_FAULTS.column_names)].astype(types)
 
@@ -143,12 +167,12 @@ class Draft:
                 added_places[number] = len(lines)
         return pd.DataFrame(lines, columns=list(columns), dtype=object), places, added_places
 
-    def _changed_rows(self, places: Mapping[Sheet, Mapping[int, int]]) -> list[tuple[object, ...]]:
+    def _changed_rows(self, places: Mapping[Sheet, Mapping[int, int]]) -> list[_Listed]:
         hopeless = {
             (entry.sheet, entry.row, entry.header) for entry in self._changed if not entry.recoverable
         }  # a cell with two faults is recoverable only if both are
         return [
-            (
+            _Listed(
                 entry.fault_id,
                 entry.kind.value,
                 FaultAction.CHANGED.value,
@@ -157,7 +181,7 @@ class Draft:
                 entry.row + 1,
                 entry.header,
                 self._patient(entry.sheet, entry.row),
-                str(self.clean[entry.sheet][entry.header].iloc[entry.row]),
+                str(self.original[entry.sheet][entry.header][entry.row]),
                 str(self.current[entry.sheet][entry.header][entry.row]),
                 (entry.sheet, entry.row, entry.header) not in hopeless,
                 entry.description,
@@ -165,9 +189,9 @@ class Draft:
             for entry in self._changed
         ]
 
-    def _removed_rows(self) -> list[tuple[object, ...]]:
+    def _removed_rows(self) -> list[_Listed]:
         return [
-            (
+            _Listed(
                 entry.fault_id,
                 entry.kind.value,
                 FaultAction.REMOVED.value,
@@ -176,7 +200,7 @@ class Draft:
                 row + 1,
                 None,
                 self._patient(sheet, row),
-                _json({str(header): str(value) for header, value in self.clean[sheet].iloc[row].items()}),
+                _json(self.clean_row(sheet, row)),
                 None,
                 False,
                 entry.description,
@@ -185,9 +209,9 @@ class Draft:
             for row, entry in rows.items()
         ]
 
-    def _added_rows(self, places: Mapping[int, int]) -> list[tuple[object, ...]]:
+    def _added_rows(self, places: Mapping[int, int]) -> list[_Listed]:
         return [
-            (
+            _Listed(
                 entry.fault_id,
                 entry.kind.value,
                 FaultAction.ADDED.value,
@@ -205,7 +229,17 @@ class Draft:
         ]
 
     def _patient(self, sheet: Sheet, row: int) -> str:
-        return str(self.clean[sheet][PATIENT].iloc[row])
+        return str(self.original[sheet][PATIENT][row])
+
+
+_KIND_ORDER = {kind.value: place for place, kind in enumerate(Fault)}
+_FILE_ORDER = {sheet.value: place for place, sheet in enumerate(Sheet)}
+
+
+def _order(listed: _Listed) -> tuple[int, str, int, int]:
+    """Kinds and files as declared, then down the file."""
+    place = listed.clean_row if listed.row is None else listed.row
+    return (_KIND_ORDER[listed.kind], listed.fault_id, _FILE_ORDER[listed.file], place or 0)
 
 
 def _json(cells: Row) -> str:

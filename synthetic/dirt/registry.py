@@ -15,7 +15,7 @@ from cohort.store import Cohort
 from synthetic.dirt.cells import Cell, CellFault, Place
 from synthetic.dirt.dates import DATE_FAULTS
 from synthetic.dirt.draft import Draft
-from synthetic.dirt.draws import Pool
+from synthetic.dirt.draws import FloatArray, Pool
 from synthetic.dirt.kinds import KINDS, DirtPlan
 from synthetic.dirt.layout import PATIENT, Sheet, arm_codes
 from synthetic.dirt.losses import plant_losses
@@ -114,26 +114,37 @@ def _check(cohort: Cohort, plan: DirtPlan) -> None:
             raise UsageError("a rate is a share from 0 to 1", where=f"rate of {kind.value}", got=f"{rate:g}")
 
 
-def _plant_cells(planting: Planting, study: Study) -> list[tuple[str, int, str]]:
-    """Plant the faults of single cells; return fault, row and right text of the results to be corrected below."""
-    cell_faults = (*NUMBER_FAULTS, *DATE_FAULTS, *WORD_FAULTS, _arm_fault(planting, study))
-    draft = planting.draft
-    places: dict[Fault, list[Pool]] = {kind.fault: [] for kind in cell_faults}
-    for sheet, header in _places(cell_faults):
-        frame = draft.clean[sheet]
-        rivals = {
-            kind.fault: kind.fits(frame, header).astype(np.float64)
-            for kind in cell_faults
+def cell_weights(planting: Planting, study: Study) -> dict[Place, dict[Fault, FloatArray]]:
+    """Return, for each column, the kinds of fault of single cells it can have and 1 for each eligible row, else 0."""
+    kinds = _cell_faults(planting, study)
+    places = dict.fromkeys(place for kind in kinds for place in kind.places)
+    clean = planting.draft.clean
+    return {
+        (sheet, header): {
+            kind.fault: kind.fits(clean[sheet], header).astype(np.float64)
+            for kind in kinds
             if (sheet, header) in kind.places
         }
-        for fault, pool in planting.share(rivals, sheet.value, header).items():
-            places[fault].append(pool)
+        for sheet, header in places
+    }
+
+
+def _cell_faults(planting: Planting, study: Study) -> tuple[CellFault, ...]:
+    return (*NUMBER_FAULTS, *DATE_FAULTS, *WORD_FAULTS, _arm_fault(planting, study))
+
+
+def _plant_cells(planting: Planting, study: Study) -> list[tuple[str, int, str]]:
+    """Plant the faults of single cells; return fault, row and right text of the results to be corrected below."""
+    draft = planting.draft
+    places: dict[Fault, list[Pool]] = {}
+    for (sheet, header), weights in cell_weights(planting, study).items():
+        for fault, pool in planting.share(weights, sheet.value, header).items():
+            places.setdefault(fault, []).append(pool)
     corrections = []
-    for kind in cell_faults:
+    for kind in _cell_faults(planting, study):
         for hit in planting.row_hits(kind.fault, places[kind.fault]):
             sheet, header = Sheet(hit.place[0]), hit.place[1]
-            frame = draft.clean[sheet]
-            row = {str(name): str(value) for name, value in frame.iloc[hit.unit].items()}
+            row = draft.clean_row(sheet, hit.unit)
             text = str(draft.current[sheet][header][hit.unit])
             change = kind.change(Cell(row[header], text, row, hit.variant))
             fault_id = draft.open(kind.fault)
@@ -150,11 +161,6 @@ def _plant_cells(planting: Planting, study: Study) -> list[tuple[str, int, str]]
             if kind.fault is Fault.CORRECTED_RESULT:
                 corrections.append((fault_id, hit.unit, text))
     return corrections
-
-
-def _places(cell_faults: tuple[CellFault, ...]) -> list[Place]:
-    """Return every place some kind befalls, each once."""
-    return list(dict.fromkeys(place for kind in cell_faults for place in kind.places))
 
 
 def _arm_fault(planting: Planting, study: Study) -> CellFault:
