@@ -149,6 +149,58 @@ class Status(StrEnum):
     ASSUMED = "assumed"
 
 
+class DirtLevel(StrEnum):
+    """How far a registry twin is from its clean cohort."""
+
+    NONE = "none"
+    LIGHT = "light"
+    MODERATE = "moderate"
+    HEAVY = "heavy"
+
+
+class FaultAction(StrEnum):
+    """What a planted fault did to a row of a registry file."""
+
+    CHANGED = "changed"
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+class Fault(StrEnum):
+    """Kinds of fault planted in a registry twin."""
+
+    VISIT_LOST = "visit_lost"
+    LAB_MISSING_AT_RANDOM = "lab_missing_at_random"
+    LAB_MISSING_NOT_AT_RANDOM = "lab_missing_not_at_random"
+    UNIT_STATED = "unit_stated"
+    UNIT_NOT_STATED = "unit_not_stated"
+    ASSAY_LIMIT = "assay_limit"
+    DECIMAL_COMMA = "decimal_comma"
+    THOUSANDS_SEPARATOR = "thousands_separator"
+    MISTYPED_DIGITS = "mistyped_digits"
+    DECIMAL_SLIP = "decimal_slip"
+    MISSING_CODE = "missing_code"
+    CORRECTED_RESULT = "corrected_result"
+    DATE_FORMAT = "date_format"
+    DATE_AMBIGUOUS = "date_ambiguous"
+    DATE_SWAPPED = "date_swapped"
+    DATE_IMPOSSIBLE = "date_impossible"
+    DATE_WRONG_YEAR = "date_wrong_year"
+    CODE_SPELLING = "code_spelling"
+    DRUG_SYNONYM = "drug_synonym"
+    SEX_CODE = "sex_code"
+    CLASS_SPELLING = "class_spelling"
+    ARM_SWAPPED = "arm_swapped"
+    DOSE_TEXT = "dose_text"
+    OVERLAPPING_TREATMENT = "overlapping_treatment"
+    PATIENT_TWO_IDS = "patient_two_ids"
+    MERGED_CELLS = "merged_cells"
+    VISIT_DUPLICATED = "visit_duplicated"
+    VISIT_BEFORE_START = "visit_before_start"
+    VISIT_AFTER_DEATH = "visit_after_death"
+    REPEATED_HEADER = "repeated_header"
+
+
 SCHEDULED_MONTHS: tuple[int, ...] = (0, 6, 12, 24, 36, 60)
 """Months of the scheduled visits of the flagship study; month 0 is day 0."""
 

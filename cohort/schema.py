@@ -12,6 +12,8 @@ from cohort.codes import (
     EndReason,
     Ethnicity,
     Event,
+    Fault,
+    FaultAction,
     Grade,
     Induction,
     IsnRpsClass,
@@ -303,12 +305,56 @@ TRUTH_OUTCOMES = Table(
     "Potential events under every arm up to the last scheduled visit, had every visit been attended",
 )
 
+TRUTH_FAULTS = Table(
+    "truth_faults",
+    (
+        _text("fault_id", "Identifier of the fault; one fault may touch several cells or rows"),
+        Column("part", Kind.INTEGER, "Number of the cell or row within the fault", "", False, None, 1),
+        _code("kind", Fault, "Kind of fault"),
+        _code("action", FaultAction, "What happened to the row"),
+        _text("file", "File of registry/"),
+        Column(
+            "row",
+            Kind.INTEGER,
+            "Data row in the file, counted from 1; missing for a removed row",
+            "rows",
+            True,
+            None,
+            1,
+        ),
+        Column(
+            "clean_row",
+            Kind.INTEGER,
+            "Data row in the file without any fault, counted from 1; missing for an added row",
+            "rows",
+            True,
+            None,
+            1,
+        ),
+        _text("column", "Header of the cell; missing where a whole row was added or removed", nullable=True),
+        _text("patient_id", "Patient the row belongs to in truth; missing for a repeated header", nullable=True),
+        _text(
+            "clean_value", "Cell, or removed row as JSON, without any fault; missing for an added row", nullable=True
+        ),
+        _text(
+            "dirty_value", "Cell, or added row as JSON, as the file holds it; missing for a removed row", nullable=True
+        ),
+        _flag("recoverable", "Whether the clean value follows from the files of the registry and their codebook alone"),
+        _text("description", "What was done"),
+    ),
+    ("fault_id", "part"),
+    "Every fault planted in registry/, one row per cell changed and per row added or removed; undoing all of them "
+    "gives the clean cohort",
+)
+
 COHORT_TABLES: tuple[Table, ...] = (PATIENTS, VISITS, TREATMENTS, EVENTS)
 """The four tables every cohort directory holds."""
 DERIVED_TABLES: tuple[Table, ...] = (RESPONSES, FLARES)
 """Tables written into ``derived/``."""
 TRUTH_TABLES: tuple[Table, ...] = (TRUTH_PATIENTS, TRUTH_RESPONSES, TRUTH_OUTCOMES)
 """Tables of ``truth/``, in synthetic cohorts only."""
+DIRT_TABLES: tuple[Table, ...] = (TRUTH_FAULTS,)
+"""Tables of ``truth/`` in a cohort that was generated with a registry twin."""
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cohort.cli.console import print_line, progress, suggest
+from cohort.cli.console import print_line, progress, suggest, talk
 from cohort.cli.options import Out, Overwrite, Seed, StudyName
+from cohort.codes import DirtLevel
 from cohort.errors import UsageError
 
 
@@ -43,6 +44,14 @@ def generate(
             "--reading", metavar="NAME", help="A named alternative reading of the printed numbers, such as B."
         ),
     ] = None,
+    dirt: Annotated[
+        DirtLevel | None,
+        typer.Option(
+            "--dirt",
+            help="Also write registry/: the same patients as a real registry would hold them, with planted faults "
+            "that truth/faults.parquet lists; none changes the layout only (exact mode).",
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Generate a cohort from a published record.
@@ -59,16 +68,26 @@ def generate(
                 where="--patients, --jobs",
                 remedy="leave them out or add --mode population",
             )
-        _generate_exact(study, out, seed, scenario, reading, overwrite)
+        _generate_exact(study, out, seed, scenario, reading, dirt, overwrite)
     else:
+        if dirt is not None:
+            raise UsageError(
+                "a registry twin is made in exact mode only",
+                where="--dirt",
+                remedy="leave it out or leave out --mode population",
+            )
         if reading is not None:
             raise UsageError("an alternative reading is for exact mode", where="--reading", remedy="leave it out")
         _generate_population(study, out, seed, scenario, patients, jobs, overwrite)
     print_line(str(out))
+    if dirt is not None:
+        talk(f"registry twin: {out}/registry; its faults, with a count of each kind: {out}/truth/fault_kinds.csv")
     suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
 
 
-def _generate_exact(study: str, out: Path, seed: int, scenario: str, reading: str | None, overwrite: bool) -> None:
+def _generate_exact(
+    study: str, out: Path, seed: int, scenario: str, reading: str | None, dirt: DirtLevel | None, overwrite: bool
+) -> None:
     from cohort.cli.pipeline import generate_into
     from cohort.output import check_free, new_directory
     from cohort.targets import load_study
@@ -77,7 +96,7 @@ def _generate_exact(study: str, out: Path, seed: int, scenario: str, reading: st
     check_free(out, overwrite=overwrite)
     record, dials = load_study(study), load_scenario(scenario)
     with new_directory(out, overwrite=overwrite) as folder:
-        generate_into(folder, record, seed, reading, dials)
+        generate_into(folder, record, seed, reading, dials, dirt)
 
 
 def _generate_population(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cohort import __version__
+from cohort.codes import DirtLevel
 from cohort.definitions import KDIGO_2012, KIM2025, ResponseDefinition
 from cohort.errors import CohortDirectoryError, OutputError
 from cohort.flare import derive_flares
@@ -86,9 +87,17 @@ def require_sound(opened: OpenedCohort) -> None:
 
 
 def generate_into(
-    folder: Path, study: Study, seed: int, reading: str | None = None, scenario: Scenario | None = None
+    folder: Path,
+    study: Study,
+    seed: int,
+    reading: str | None = None,
+    scenario: Scenario | None = None,
+    dirt: DirtLevel | None = None,
 ) -> None:
-    """Generate an exact cohort into the existing, empty ``folder``, under a named alternative ``reading`` if given."""
+    """Generate an exact cohort into the existing, empty ``folder``, with its registry twin if ``dirt`` is given.
+
+    ``reading`` names an alternative reading of the printed numbers.
+    """
     from synthetic.generate import generate_exact
     from synthetic.reconstruct import reconstruct
     from synthetic.scenario import DEFAULT_SCENARIO
@@ -96,6 +105,14 @@ def generate_into(
     read = reconstruct(study, alternative=reading)
     made = generate_exact(study, seed=seed, reconstruction=read, scenario=scenario or DEFAULT_SCENARIO)
     write_cohort(made.cohort, folder, made.truth)
+    if dirt is not None:
+        from cohort.seeds import SeedTree
+        from synthetic.dirt.kinds import plan_at
+        from synthetic.dirt.registry import make_registry
+        from synthetic.dirt.writing import write_registry
+
+        twin = make_registry(made.cohort, study, SeedTree(seed).child("dirt"), plan_at(dirt))
+        write_registry(twin, study, folder)
 
 
 def derive_into(folder: Path, cohort: Cohort, definitions: Sequence[ResponseDefinition]) -> dict[str, pd.DataFrame]:

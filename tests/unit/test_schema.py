@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from cohort.schema import COHORT_TABLES, DERIVED_TABLES, TRUTH_TABLES, Kind, Table, arrow_schema
+from cohort.schema import COHORT_TABLES, DERIVED_TABLES, DIRT_TABLES, TRUTH_TABLES, Kind, Table, arrow_schema
 
-ALL_TABLES = (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES)
+ALL_TABLES = (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, *DIRT_TABLES)
 DECLARED = {
     "patients": "patient_id arm site index_date age_years sex ethnicity sle_duration_years isn_rps_class "
     "activity_index chronicity_index hypertension diabetes refractory induction background_therapy "
@@ -22,6 +22,8 @@ DECLARED = {
     "truth_patients": "patient_id propensity latent_severity",
     "truth_responses": "patient_id arm visit_month response",
     "truth_outcomes": "patient_id arm flare_day eskd_day death_day",
+    "truth_faults": "fault_id part kind action file row clean_row column patient_id clean_value dirty_value "
+    "recoverable description",
 }
 
 
