@@ -78,7 +78,7 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
             axes.plot([low, high], [place, place], color=colour, linewidth=1.4)
             axes.plot(estimate, place, marker=marker, markersize=5.5, color=colour, markerfacecolor=fill)
         text = interval(estimate, low, high)
-        axes.text(1.03, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+        axes.text(1.06, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
     axes.axvline(0, color=FAINT, linewidth=0.9)
     axes.set_yticks(range(len(rows)), [pair_label(str(term)) for term in rows["term"]], fontsize=8.5)
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -35,7 +35,8 @@ def plot_distributions(distributions: ResultTable, realism: ResultTable) -> tupl
     -------
     tuple of Axes
         One per variable with values, in the order of the table. A circle is a published mean with a line of one
-        standard deviation to either side, a diamond a median with a line between the quartiles.
+        standard deviation to either side, a diamond a median with a line between the quartiles. On a logarithmic axis
+        a line that leaves it is cut at its end.
 
     Raises
     ------
@@ -115,27 +116,30 @@ def _draw_bins(axes: Axes, bins: pd.DataFrame) -> None:
         edgecolor=INK,
         linewidth=0.5,
     )
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
 
 
 def _plain_ticks(axes: Axes, low: float, high: float) -> None:
-    from matplotlib.ticker import FixedLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, NullLocator
 
     ticks = [base * 10.0**power for power in range(-2, 4) for base in (1, 2, 5)]
     shown = [tick for tick in ticks if low <= tick <= high]
     axes.xaxis.set_major_locator(FixedLocator(shown if len(shown) <= 6 else [t for t in shown if f"{t:e}"[0] == "1"]))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_autoscalex_on(False)
+    axes.set_xlim(0.7 * low, 1.3 * high)
 
 
 def _draw_spreads(axes: Axes, spreads: pd.DataFrame) -> None:
     top = axes.get_ylim()[1]
     for place, row in enumerate(spreads.to_dict("records")):
-        height = top * (1.1 + 0.17 * place)
+        height = top * (1.13 + 0.17 * place)
         axes.plot([row["low"], row["high"]], [height, height], color=VERMILLION, linewidth=1.6)
         axes.plot(row["centre"], height, marker=_MARKERS[row["kind"]], markersize=4.5, color=VERMILLION)
-    axes.set_ylim(0, top * (1.1 + 0.17 * max(len(spreads), 1)))
+    axes.set_ylim(0, top * (1.13 + 0.17 * max(len(spreads), 1)))
     axes.axhline(0, color=FAINT, linewidth=0.6)
 
 

@@ -139,10 +139,11 @@ def pair_label(term: str) -> str:
 
     Examples
     --------
-    >>> pair_label("albumin_g_dl with upcr_g_g"), pair_label("c3_mg_dl")
-    ('Albumin and UPCR', 'C3')
+    >>> pair_label("albumin_g_dl with upcr_g_g"), pair_label("c3_mg_dl"), pair_label("c3_mg_dl with chronicity_index")
+    ('Albumin and UPCR', 'C3', 'C3 and chronicity index')
     """
-    return " and ".join(variable_label(name).partition(", ")[0] for name in term.split(" with "))
+    first, *others = (variable_label(name).partition(", ")[0] for name in term.split(" with "))
+    return " and ".join([first, *(word[0].lower() + word[1:] if word[1:2].islower() else word for word in others)])
 
 
 def visit_label(month: float) -> str:

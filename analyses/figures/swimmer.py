@@ -45,8 +45,9 @@ def plot_swimmer(table: ResultTable, *, arms: Mapping[str, str]) -> tuple[Axes, 
     -------
     tuple of Axes
         One per arm with patients, one below the other, the longest follow-up on top. A state holds from the visit
-        that shows it to the next one. Triangles are renal flares, squares ESKD, crosses deaths; beyond the bar an
-        arrow is a patient still followed at the data lock, a stroke one who completed follow-up, a ring one lost.
+        that shows it to the next one or to a flare. Triangles are renal flares, squares ESKD, crosses deaths; beyond
+        the bar an arrow is a patient still followed at the data lock, a stroke one who completed follow-up, a ring one
+        lost.
 
     Raises
     ------
@@ -93,11 +94,10 @@ def plot_swimmer(table: ResultTable, *, arms: Mapping[str, str]) -> tuple[Axes, 
 
 
 def _shared_start(names: list[str]) -> str:
-    """Return what all of several names begin with; of one name nothing."""
+    """Return what all of several names begin with, without digits at its end; of one name nothing."""
     first, last = min(names), max(names)
-    if first == last:
-        return ""
-    return first[: next((place for place, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), 0)]
+    shared = next((place for place, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), 0)
+    return first[:shared].rstrip("0123456789")
 
 
 def _draw_states(axes: Axes, states: pd.DataFrame, order: Mapping[str, int]) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _LOOKS = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"), (PURPLE, ":", "D"))
 _LOGARITHMIC = {"upcr_g_g": (0.1, 0.5, 1.0, 3.5, 10.0), "anti_dsdna_iu_ml": (1.0, 10.0, 100.0, 1000.0)}
 """Laboratory values on a logarithmic axis, with its ticks."""
-_RESPONSE_BANDS = ((0.5, "CR below 0.5"), (3.5, "PR below 3.5"))
-"""UPCR limits of complete and of partial response, in g/g."""
+_RESPONSE_BANDS = ((0.5, 0.2, "CR"), (3.5, 1.3, "PR"))
+"""UPCR limit of complete and of partial response in g/g, and where and what is written beside it."""
 _SMALLEST_DRAWN = 0.02
 """Where a printed 0 stands on a logarithmic axis."""
 
@@ -59,12 +59,14 @@ def plot_trajectories(table: ResultTable, *, arms: Mapping[str, str]) -> tuple[A
     events = table.frame[(table.frame["statistic"] == "event").fillna(False).to_numpy(dtype=bool)]
     terms = list(dict.fromkeys(rows["term"]))
     with house_style():
-        figure = new_figure(0.6 + 1.5 * len(terms))
+        figure = new_figure(1.6 + 1.5 * len(terms))
         grid = figure.subplots(len(terms), len(arms), sharex=True, sharey="row", squeeze=False)
         for line, term in zip(grid, terms, strict=True):
             for axes, code in zip(line, arms, strict=True):
                 own = rows[(rows["term"] == term) & (rows["group"] == code)]
                 _draw_patients(axes, own, events)
+            for axes in line:
+                axes.margins(y=0.14)
                 _scale(axes, term)
             line[0].set_ylabel(variable_label(term).replace(", ", "\n"), fontsize=8.5)
         for axes, label in zip(grid[0], arms.values(), strict=True):
@@ -72,6 +74,10 @@ def plot_trajectories(table: ResultTable, *, arms: Mapping[str, str]) -> tuple[A
         for axes in grid[-1]:
             axes.set_xlabel("Months", fontsize=8.5)
             axes.set_xticks(range(0, int(rows["time"].max()) + 1, 12))
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.42), ncols=1, frameon=False, fontsize=8.5,
+                        handlelength=3.2)  # fmt: skip
+        if "upcr_g_g" in terms:
+            _name_bands(grid[terms.index("upcr_g_g")][-1])
         _legend(grid[0][0])
     return tuple(grid.ravel())
 
@@ -99,13 +105,17 @@ def _scale(axes: Axes, term: str) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
     if term == "upcr_g_g":
         low, high = min(axes.get_ylim()[0], 0.04), max(axes.get_ylim()[1], 10.0)
-        for limit, words in _RESPONSE_BANDS:
+        for limit, _, _ in _RESPONSE_BANDS:
             axes.axhspan(low, limit, color=FAINT, alpha=0.13, linewidth=0)
-            axes.text(0.98, limit * 0.93, words, transform=axes.get_yaxis_transform(), ha="right", va="top",
-                      fontsize=7.5)  # fmt: skip
         axes.set_ylim(low, high)
     axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
     axes.tick_params(labelsize=8.5)
+
+
+def _name_bands(axes: Axes) -> None:
+    """Write beside the panel what the shades mean, where no line runs."""
+    for _, height, words in _RESPONSE_BANDS:
+        axes.text(1.02, height, words, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
 
 
 def _legend(axes: Axes) -> None:

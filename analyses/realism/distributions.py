@@ -77,7 +77,8 @@ def bin_edges(values: FloatArray, step: float, *, logarithmic: bool) -> FloatArr
     low, high = round(float(values.min()) / step), round(float(values.max()) / step)
     if logarithmic:
         wanted = np.geomspace(max(low, 1), max(high, 1) + 1, _MOST_BINS + 1)
-        whole = np.unique(np.floor(wanted))
+        # Powers are a rounding error off whole numbers: without the nudge a bin would lose its edge.
+        whole = np.unique(np.floor(wanted * (1 + 1e-9)))
         whole[0] = min(whole[0], low)
     else:
         width = max(1, math.ceil((high - low + 1) / _MOST_BINS))

@@ -70,7 +70,8 @@ def example_courses(data: AnalysisData) -> ResultTable:
         ``population`` the patient, ``group`` the arm, ``time`` in months from day 0:
 
         - ``months_in_state``: ``term`` (``CR``, ``PR``, ``NR``; before the first assessment "not yet assessed") holds
-          from ``time`` for ``estimate`` months, from one assessment to the next or to the end of follow-up;
+          from ``time`` for ``estimate`` months, from one assessment to the next or to the end of follow-up; after a
+          renal flare the patient counts as not yet assessed until the next scheduled visit;
         - ``event``: ``term`` "renal_flare" (as derived), "eskd" or "death";
         - ``end_of_follow_up``: ``term`` the reason.
     """
@@ -115,14 +116,16 @@ def _marks(data: AnalysisData) -> pd.DataFrame:
 def _state_rows(data: AnalysisData, ends: pd.DataFrame) -> Iterator[Row]:
     days = data.cohort.visits[["patient_id", "visit_month", "day"]].dropna(subset=["visit_month"])
     assessed = data.responses[["patient_id", "visit_month", "response"]].merge(days, on=["patient_id", "visit_month"])
-    by_patient = {str(name): own for name, own in assessed.sort_values("day", kind="stable").groupby("patient_id")}
+    reopened = data.flares[["patient_id", "day"]].assign(response=NOT_YET_ASSESSED)
+    # A flare on the day of a scheduled visit is judged by that visit: the assessment comes last.
+    changes = pd.concat([reopened, assessed[["patient_id", "day", "response"]]], ignore_index=True)
+    latest = changes.drop_duplicates(["patient_id", "day"], keep="last").sort_values("day", kind="stable")
+    by_patient = {str(name): own for name, own in latest.groupby("patient_id")}
     for row in _records(ends):
-        own = by_patient.get(str(row["patient_id"]), assessed.iloc[:0])
+        own = by_patient.get(str(row["patient_id"]), latest.iloc[:0])
         starts = [0, *map(int, own["day"])]
         stops = [*starts[1:], max(int(str(row["follow_up_days"])), starts[-1])]
         for state, start, stop in zip([NOT_YET_ASSESSED, *own["response"]], starts, stops, strict=True):
             if stop > start:
-                months = (stop - start) / DAYS_PER_MONTH
-                yield _timed(row | {"day": start}) | {
-                    "term": str(state), "statistic": "months_in_state", "estimate": months,
-                }  # fmt: skip
+                shared = {"term": str(state), "statistic": "months_in_state"}
+                yield _timed(row | {"day": start}) | shared | {"estimate": (stop - start) / DAYS_PER_MONTH}

@@ -52,14 +52,14 @@ def _lead(table: ResultTable, *, synthetic: bool) -> tuple[str, ...]:
     verdicts = [verdict_of(note) for note in rows["note"]]
 
     def tally(kinds: tuple[Verdict, ...]) -> str:
-        return str(sum(verdict in kinds for verdict in verdicts))
+        return str(sum(verdict in kinds for verdict in verdicts) or "none")
 
     ranges = (Verdict.WITHIN, Verdict.OUTSIDE)
     signs = (Verdict.RIGHT_SIGN, Verdict.WRONG_SIGN, Verdict.UNCLEAR_SIGN)
     said = [
-        "The publication prints no baseline table, no laboratory values and no event rates at hand. This section "
-        "therefore puts the cohort beside other cohorts of lupus nephritis, named in the table of sources, and asks "
-        "what a nephrologist would ask: are the patients of the usual kind, do their values go together as the disease "
+        "Baseline values, laboratory values and event rates that the publication does not give cannot be checked "
+        "against it. This section puts the cohort beside other cohorts of lupus nephritis, named in the table of "
+        "sources, and asks what a nephrologist would ask: are the patients of the usual kind, do their values go together as the disease "
         "makes them, and do they change from visit to visit as a laboratory would report them?",
         f"Borrowed are the ranges: {tally((Verdict.WITHIN,))} of {tally(ranges)} values lie within them. The expected "
         f"signs of correlations are clinical reasoning: {tally((Verdict.RIGHT_SIGN,))} of {tally(signs)} correlations "
@@ -88,8 +88,8 @@ def _not_shown(results: Results) -> tuple[str, ...]:
 def _faults(table: ResultTable) -> tuple[str, ...]:
     rows = _about_cohort(table)
     return tuple(
-        f"{_what(row)}: {_estimate(row)}, {row['note']}."
-        for row in _records(rows)
+        f"{_what(row)}: {_estimate(row)}, {row['note']}{_beside(table.frame, place)}."
+        for place, row in zip(rows.index, _records(rows), strict=True)
         if verdict_of(str(row["note"])) in FAULTS
     )
 
@@ -127,9 +127,16 @@ def _estimate(row: dict[str, object]) -> str:
     return centre if low == MISSING else f"{centre} ({low} to {high})"
 
 
-def _range_cell(row: dict[str, object]) -> str:
-    low, high = (_number(row, name) for name in ("conf_low", "conf_high"))
-    if row["statistic_compared"] == "proportion":
+def _beside(frame: pd.DataFrame, place: int) -> str:
+    """Write the borrowed range of the row at a place, for rows that have one."""
+    written = _range(frame, place) if frame.loc[place, "statistic"] in _CENTRES else ""
+    return f"; borrowed: {written}" if written else ""
+
+
+def _range(frame: pd.DataFrame, place: int) -> str:
+    """Write the range that stands beneath the row it is for."""
+    low, high = (float(str(frame.loc[place + 1, name])) for name in ("conf_low", "conf_high"))
+    if frame.loc[place, "statistic"] == "proportion":
         return f"{number(100 * low, 1)} to {number(100 * high, 1)} %"
     return f"{measurement(low)} to {measurement(high)}"
 
@@ -145,20 +152,20 @@ def _look(note: object) -> str:
 
 
 def _marginal_table(table: ResultTable) -> Table:
-    frame = table.frame
     own = _about_cohort(table)
     own = own[own["statistic"].isin(_CENTRES)]
-    rows: list[Row] = []
-    for row in _records(own):
-        # The range stands beneath the row it is for, published values beneath the range.
-        bounds = _records(frame.loc[[int(own.index[len(rows)]) + 1]])[0]
-        compared = bounds | {"statistic_compared": row["statistic"]}
-        cells = (_what(row), _estimate(row), count(_number(row, "n")), _range_cell(compared))
+    rows = []
+    for place, row in zip(own.index, _records(own), strict=True):
+        cells = (_what(row), _estimate(row), count(_number(row, "n")), _range(table.frame, place))
         rows.append(Row((*cells, _verdict_cell(row["note"])), look=_look(row["note"])))
     return Table(
         "Patients and events beside the ranges of other cohorts",
         ("Value", "This cohort (95 % CI)", "Patients", "Borrowed range", "Verdict"),
         (Group(tuple(rows)),),
+        notes=(
+            "Flares, as derived from laboratory values, and other events count over all follow-up from the start; most "
+            "of the other cohorts count flares from a response.",
+        ),
         text_columns=frozenset({4}),
     )
 
@@ -292,8 +299,8 @@ def _figures(results: Results, table: ResultTable) -> tuple[Figure, ...]:
                 ),
                 "Laboratory values of eight patients: in each arm, by order of identifier, the first two with a renal "
                 "flare and the first two without, of those seen at four or more scheduled visits. One colour and line "
-                "a patient. Shaded on the first row: proteinuria low enough for complete (below 0.5 g/g) and for "
-                "partial response (below 3.5 g/g).",
+                "a patient. Shaded on the first row: proteinuria low enough for complete (CR, below 0.5 g/g) and for "
+                "partial response (PR, below 3.5 g/g).",
             )
         )
     courses = results.estimated("realism_courses")
@@ -304,7 +311,8 @@ def _figures(results: Results, table: ResultTable) -> tuple[Figure, ...]:
                     plot_swimmer(courses, arms=labels)[0], name="swimmer", description=_courses_words(courses, labels)
                 ),
                 "Follow-up of the first 15 patients of each arm by order of identifier, the longest on top. A state of "
-                "response holds from the visit that shows it to the next.",
+                "response holds from the visit that shows it to the next, or to a renal flare, after which the patient "
+                "is not yet assessed again.",
             )
         )
     return tuple(drawn)
