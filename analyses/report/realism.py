@@ -59,8 +59,8 @@ def _lead(table: ResultTable, *, synthetic: bool) -> tuple[str, ...]:
     said = [
         "Baseline values, laboratory values and event rates that the publication does not give cannot be checked "
         "against it. This section puts the cohort beside other cohorts of lupus nephritis, named in the table of "
-        "sources, and asks what a nephrologist would ask: are the patients of the usual kind, do their values go together as the disease "
-        "makes them, and do they change from visit to visit as a laboratory would report them?",
+        "sources, and asks what a nephrologist would ask: are the patients of the usual kind, do their values go "
+        "together as the disease makes them, and do they change from visit to visit as a laboratory would report them?",
         f"Borrowed are the ranges: {tally((Verdict.WITHIN,))} of {tally(ranges)} values lie within them. The expected "
         f"signs of correlations are clinical reasoning: {tally((Verdict.RIGHT_SIGN,))} of {tally(signs)} correlations "
         f"have the expected sign beyond doubt, {tally((Verdict.WRONG_SIGN,))} the opposite one. A range runs from the "

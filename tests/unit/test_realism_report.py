@@ -1,4 +1,4 @@
-"""The report's section "Is it realistic?": its figures, tables and verdicts, and what it says when something is absent."""
+"""The report's section "Is it realistic?": figures, tables and verdicts, and what it says when something is absent."""
 
 from __future__ import annotations
 
