@@ -42,7 +42,7 @@ def plausibility_rows(data: AnalysisData) -> list[Row]:
         Rows of a result table, per column (``term``):
 
         - ``largest_fold_change``: the largest ratio, up or down, of a value to the same patient's one before, when no
-          event and no flare lies between and the patient is not on dialysis; ``time`` is the months between, ``n`` the
+          event and no flare lies between or on either day and the patient is not on dialysis; ``time`` is the months between, ``n`` the
           pairs. ``fold_change_99``: the 99th percentile. A value printed as 0 counts as half the smallest step.
         - ``share_doubled``: pairs in which the value at least doubled or halved.
         - ``share_at_lowest``, ``share_at_highest``: values equal to the lowest or highest seen. They pile up when
@@ -93,17 +93,19 @@ def quiet_pairs(data: AnalysisData, name: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``before, after, days``, one row per pair. A pair is left out if an event of the events table or a derived
-        flare falls after the first and up to the second visit, or if ESKD came at or before the first.
+        flare falls on the day of either visit or between (a value at a flare is no start of a quiet course), or if
+        ESKD came before.
     """
     visits = data.cohort.visits[["patient_id", "day", name]].dropna(subset=[name])
     visits = visits.sort_values(["patient_id", "day"], kind="stable").reset_index(drop=True)
     known = pd.Index(data.baseline["patient_id"])
     happened = pd.concat([data.cohort.events[["patient_id", "day"]], data.flares[["patient_id", "day"]]])
     eskd = data.cohort.events.loc[data.cohort.events["event"] == Event.ESKD.value, ["patient_id", "day"]]
-    so_far, dialysis = (_events_by(visits, frame, known) for frame in (happened, eskd))
+    by_then, dialysis = (_events_by(visits, frame, known) for frame in (happened, eskd))
+    before_then = _events_by(visits.assign(day=visits["day"] - 1), happened, known)
     patient = visits["patient_id"].to_numpy()
     same = np.flatnonzero(patient[1:] == patient[:-1])
-    quiet = same[(so_far[same] == so_far[same + 1]) & (dialysis[same] == 0)]
+    quiet = same[(before_then[same] == by_then[same + 1]) & (dialysis[same] == 0)]
     value, day = visits[name].to_numpy(dtype=np.float64), visits["day"].to_numpy(dtype=np.int64)
     return pd.DataFrame(
         {"before": value[quiet], "after": value[quiet + 1], "days": day[quiet + 1] - day[quiet]}

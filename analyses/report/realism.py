@@ -225,7 +225,7 @@ def _plausibility_table(table: ResultTable) -> Table:
         ("Check", "This cohort", "Pairs or values", "Verdict"),
         groups,
         notes=(
-            "Changes are between successive measurements of a patient with no event of any kind between them; the "
+            "Changes are between successive measurements of a patient with no event on or between their days; the "
             "start of therapy lies within the first. No published limit for such changes was found: they are for the "
             "reader's eye.",
         ),

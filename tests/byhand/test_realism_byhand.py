@@ -164,18 +164,18 @@ def tiny(visits: list[tuple[str, int | None, int, float]], events: list[tuple[st
 def test_pairs_with_an_event_between_or_on_dialysis_are_left_out() -> None:
     data = tiny(
         [
-            ("p", 0, 0, 1.0), ("p", 6, 180, 1.5), ("p", None, 200, 3.0), ("p", 12, 365, 1.0),
+            ("p", 0, 0, 1.0), ("p", 6, 180, 1.5), ("p", None, 200, 3.0), ("p", 12, 365, 1.0), ("p", 24, 730, 3.0),
             ("q", 0, 0, 2.0), ("q", 6, 180, 8.0), ("q", 12, 365, 4.0),
         ],
         [("p", 200, "serious_infection"), ("q", 180, "eskd")],
     )  # fmt: skip
     pairs = quiet_pairs(data, "serum_creatinine_mg_dl")
-    # p 0-180 is quiet, 180-200 holds the infection, 200-365 is quiet; q has ESKD before its last pair begins.
-    assert pairs.to_numpy().tolist() == [[1.0, 1.5, 180.0], [3.0, 1.0, 165.0]]
+    # p 0-180 is quiet, 180-200 ends with the infection and 200-365 begins with it, 365-730 is quiet; q has ESKD.
+    assert pairs.to_numpy().tolist() == [[1.0, 1.5, 180.0], [1.0, 3.0, 365.0]]
     rows = {(row["term"], row["statistic"]): row for row in plausibility_rows(data)}
     worst = rows["serum_creatinine_mg_dl", "largest_fold_change"]
     assert worst["estimate"] == pytest.approx(3.0)
-    assert worst["note"] == "no range found; from 3 to 1 in 165 days without an event"
+    assert worst["note"] == "no range found; from 1 to 3 in 365 days without an event"
     assert rows["serum_creatinine_mg_dl", "share_doubled"]["n_events"] == 1
     assert rows["c3_mg_dl", "largest_fold_change"]["note"] == "not computed; no value observed"
 
