@@ -42,8 +42,9 @@ def plausibility_rows(data: AnalysisData) -> list[Row]:
         Rows of a result table, per column (``term``):
 
         - ``largest_fold_change``: the largest ratio, up or down, of a value to the same patient's one before, when no
-          event and no flare lies between or on either day and the patient is not on dialysis; ``time`` is the months between, ``n`` the
-          pairs. ``fold_change_99``: the 99th percentile. A value printed as 0 counts as half the smallest step.
+          event and no flare lies between or on either day and the patient is not on dialysis; ``time`` is the months
+          between, ``n`` the pairs. ``fold_change_99``: the 99th percentile. A value printed as 0 counts as half the
+          smallest step.
         - ``share_doubled``: pairs in which the value at least doubled or halved.
         - ``share_at_lowest``, ``share_at_highest``: values equal to the lowest or highest seen. They pile up when
           they are more frequent than the step beside them (one-sided sign test at 0.001), as at a detection limit.
