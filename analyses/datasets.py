@@ -49,6 +49,8 @@ class AnalysisData:
         Codes of the arms compared.
     months
         Scheduled months, 0 included.
+    cohort
+        The tables themselves, for what the frames do not hold: every visit, every event.
     """
 
     baseline: pd.DataFrame
@@ -60,6 +62,7 @@ class AnalysisData:
     treated: str
     reference: str
     months: tuple[int, ...]
+    cohort: Cohort
 
 
 def analysis_data(
@@ -110,6 +113,7 @@ def analysis_data(
         treated=treated,
         reference=reference,
         months=months,
+        cohort=cohort,
     )
 
 

@@ -37,6 +37,12 @@ TABLE_ONE = (
 )  # fmt: skip
 """Rows of Table 1, in order."""
 
+RECORDED_PATIENTS = (
+    "single patients of a registry are not written into results; analyses.realism.example_trajectories and "
+    "example_courses lay them out for those who may see them"
+)
+"""Why a registry's results hold no single patients."""
+
 Tables = dict[str, ResultTable]
 
 
@@ -211,12 +217,25 @@ def _weighted_cox(frame: pd.DataFrame) -> ResultTable:
     return _in_population(fit.tidy(), "weighted")
 
 
+def realism(data: AnalysisData) -> Tables:
+    """Baseline, correlations and courses beside those of other cohorts; single patients of generated cohorts only."""
+    from analyses.realism import baseline_distributions, example_courses, example_trajectories, realism_table
+
+    return {
+        "realism": realism_table(data),
+        "realism_distributions": baseline_distributions(data),
+        "realism_trajectories": _single_patients(data, example_trajectories),
+        "realism_courses": _single_patients(data, example_courses),
+    }
+
+
 ANALYSES: Mapping[str, Callable[[AnalysisData], Tables]] = {
     "describe": describe,
     "response": response,
     "longitudinal": longitudinal,
     "survival": survival,
     "propensity": propensity,
+    "realism": realism,
 }
 """Groups of analyses by the name that ``--only`` takes."""
 
@@ -254,6 +273,13 @@ def run_analyses(data: AnalysisData, *, only: Sequence[str] | None = None) -> Ta
     for name in chosen:
         tables |= ANALYSES[name](data)
     return tables
+
+
+def _single_patients(data: AnalysisData, lay_out: Callable[[AnalysisData], ResultTable]) -> ResultTable:
+    """Lay out single patients of a generated cohort; results of a registry hold no row of a recorded patient."""
+    if data.cohort.mode is None:
+        return result_table([{"note": RECORDED_PATIENTS}], analysis="realism", statistic="none")
+    return lay_out(data)
 
 
 def _attempt(name: str, run: Callable[[], ResultTable]) -> ResultTable:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from analyses.figures.correlations import plot_correlations
 from analyses.figures.cumulative_incidence import plot_cumulative_incidence
+from analyses.figures.distributions import plot_distributions
 from analyses.figures.forest import plot_hazard_ratios, plot_risk_differences
 from analyses.figures.love import plot_balance
 from analyses.figures.response_rates import plot_response_rates
 from analyses.figures.response_states import plot_response_states
 from analyses.figures.survival_curves import plot_survival
 from analyses.figures.svg import figure_svg
+from analyses.figures.swimmer import plot_swimmer
+from analyses.figures.trajectories import plot_trajectories
 
 __all__ = [
     "figure_svg",
     "plot_balance",
+    "plot_correlations",
     "plot_cumulative_incidence",
+    "plot_distributions",
     "plot_hazard_ratios",
     "plot_response_rates",
     "plot_response_states",
     "plot_risk_differences",
     "plot_survival",
+    "plot_swimmer",
+    "plot_trajectories",
 ]

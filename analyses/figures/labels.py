@@ -14,6 +14,8 @@ _OUTCOMES = {
     "partial_response": "Partial response",
     "overall_response": "Complete or partial response",
     "renal_flare": "Renal flare",
+    "eskd": "End-stage kidney disease",
+    "not yet assessed": "Not yet assessed",
     "eskd or death": "End-stage kidney disease or death",
 }
 
@@ -53,6 +55,8 @@ _VARIABLES = {
     "urine_casts": "Urinary casts",
     "sledai_2k": "SLEDAI-2K",
     "prednisolone_mg_day": "Prednisolone, mg/day",
+    "tacrolimus_trough_ng_ml": "Tacrolimus trough, ng/mL",
+    "egfr_below_90": "eGFR below 90",
 }
 
 _SPELT = {
@@ -128,6 +132,18 @@ def _one_covariate(term: str) -> str:
     month = re.fullmatch(r"month (\d+)", level)
     words = visit_label(float(month[1])) if month else level.replace("_", " ")
     return f"{variable_label(name)}: {words}"
+
+
+def pair_label(term: str) -> str:
+    """Return the words for a correlation: two covariates without their units, or one with its own next value.
+
+    Examples
+    --------
+    >>> pair_label("albumin_g_dl with upcr_g_g"), pair_label("c3_mg_dl"), pair_label("c3_mg_dl with chronicity_index")
+    ('Albumin and UPCR', 'C3', 'C3 and chronicity index')
+    """
+    first, *others = (variable_label(name).partition(", ")[0] for name in term.split(" with "))
+    return " and ".join([first, *(word[0].lower() + word[1:] if word[1:2].islower() else word for word in others)])
 
 
 def visit_label(month: float) -> str:

@@ -37,10 +37,15 @@ def provenance_section(results: Results) -> Section:
     return Section(
         "provenance",
         title,
-        (f"{len(frame)} numbers that the publication does not fix were needed: {said}.",),
+        (f"{len(frame)} {_numbers_of(frame)} were needed: {said}.",),
         terms=tuple((name, meaning) for name, meaning in _MEANINGS if name in map(_STATUSES.get, counts.index)),
         folded=(_provenance_table(frame),),
     )
+
+
+def _numbers_of(frame: pd.DataFrame) -> str:
+    compared = (frame["set"] == "RealismRanges").any()
+    return f"numbers{' and sets of numbers to compare with' if compared else ''} that the publication does not fix"
 
 
 def making_section(facts: Facts) -> Section:

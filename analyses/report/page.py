@@ -10,6 +10,7 @@ from analyses.report.effects import balance_section, effects_section
 from analyses.report.inputs import Facts, Results, read_results
 from analyses.report.ledger import ledger_section
 from analyses.report.origin import making_section, provenance_section
+from analyses.report.realism import realism_section
 from analyses.report.response import response_rates_section, response_states_section
 from analyses.report.survival import incidence_section, survival_section
 
@@ -87,6 +88,7 @@ def _sections(results: Results) -> tuple[Section, ...]:
         incidence_section(results),
         effects_section(results),
         balance_section(results),
+        realism_section(results),
         provenance_section(results),
         making_section(results.facts),
     )

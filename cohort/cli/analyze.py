@@ -16,7 +16,9 @@ def analyze(
     only: Annotated[
         str | None,
         typer.Option(
-            "--only", metavar="NAMES", help="Comma-separated: describe, response, longitudinal, survival, propensity."
+            "--only",
+            metavar="NAMES",
+            help="Comma-separated: describe, response, longitudinal, survival, propensity, realism.",
         ),
     ] = None,
     overwrite: Overwrite = False,

@@ -171,7 +171,7 @@ def write_results(
         table.with_metadata(seed=cohort.seed, versions=_versions(), input_hash=input_hash).write(folder, name)
     if ledger is not None:
         write_frame(ledger, folder, "ledger")
-    write_frame(_provenance(cohort), folder, "provenance")
+    write_frame(_provenance(cohort, compared="realism" in tables), folder, "provenance")
     facts = {
         "study": {"name": study.name, "title": study.title, "citation": study.citation, "doi": study.doi},
         "arms": [
@@ -192,11 +192,17 @@ def write_results(
     (folder / "results.json").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _provenance(cohort: Cohort) -> pd.DataFrame:
+def _provenance(cohort: Cohort, *, compared: bool) -> pd.DataFrame:
+    """List what went into the cohort and the definitions and, if it was compared with other cohorts, their values."""
+    from analyses.realism import RealismRanges
+
     recorded = cohort.notes.get("assumptions")
     if isinstance(recorded, list) and all(isinstance(row, dict) for row in recorded):
-        return pd.DataFrame(recorded, columns=list(PROVENANCE_COLUMNS)).astype("string")
-    return provenance_table(KIM2025, KDIGO_2012).astype("string")
+        table = pd.DataFrame(recorded, columns=list(PROVENANCE_COLUMNS))
+    else:
+        table = provenance_table(KIM2025, KDIGO_2012)
+    tables = [table, provenance_table(RealismRanges())] if compared else [table]
+    return pd.concat(tables, ignore_index=True).astype("string")
 
 
 def _versions() -> dict[str, str]:

@@ -60,6 +60,18 @@ def test_every_reported_rate_is_reproduced(reproduction: Path) -> None:
         assert p_values[attainable] == "reproduced"
 
 
+def test_the_report_asks_whether_the_cohort_is_realistic(reproduction: Path) -> None:
+    page = (reproduction / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('<section id="realism"') :].split("</section>")[0]
+    assert section.count("<figure>") == 4
+    assert "Borrowed are the ranges" in section
+    assert len(page.encode()) < 1_500_000
+    provenance = pd.read_parquet(reproduction / "results" / "provenance.parquet")
+    assert (provenance["set"] == "RealismRanges").sum() > 25
+    realism = ResultTable.read(reproduction / "results" / "realism.parquet").frame
+    assert not realism["note"].str.startswith("wrong sign", na=False).any()
+
+
 def test_results_hold_no_path_and_no_clock(reproduction: Path) -> None:
     for path in (reproduction / "results").glob("*.parquet"):
         metadata = str(pq.read_schema(path).metadata)
@@ -132,6 +144,8 @@ def test_analyze_and_report_give_a_page_without_a_ledger(reproduction: Path, tmp
     done = run("analyze", reproduction / "cohort", "--out", "results", "--only", "response, survival", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "results/response_rates.parquet"
+    provenance = pd.read_parquet(tmp_path / "results" / "provenance.parquet")
+    assert "RealismRanges" not in set(provenance["set"])
     assert run("report", "results", "--out", "page.html", cwd=tmp_path).returncode == 0
     assert "not run" in (tmp_path / "page.html").read_text(encoding="utf-8")
     again = run("report", "results", "--out", "page.html", cwd=tmp_path)

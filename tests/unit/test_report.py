@@ -324,10 +324,10 @@ def test_the_page_fetches_and_runs_nothing(html: str, page: Page) -> None:
 
 def test_sections_stand_in_their_order_under_headings_without_gaps(page: Page) -> None:
     assert [section["id"] for section in page.attributes("section")] == [
-        "ledger", "flow", "table-one", "states", "rates", "survival", "incidence", "effects", "balance", "provenance",
-        "making",
+        "ledger", "flow", "table-one", "states", "rates", "survival", "incidence", "effects", "balance", "realism",
+        "provenance", "making",
     ]  # fmt: skip
-    assert page.headings == ["h1", *["h2"] * 12]
+    assert page.headings == ["h1", *["h2"] * 13]
     assert page.attributes("html") == [{"lang": "en-GB"}]
     assert page.attributes("meta")[2]["content"] == "width=device-width, initial-scale=1"
 
