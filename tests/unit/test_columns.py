@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from cohort.codes import Drug, EndReason, Event, Grade
-from cohort.columns import Coded, Columns, Identifiers, Nullable, arrow_table, data_frame, names_of, rows_up_to
+from cohort.columns import (
+    Coded,
+    Columns,
+    Identifiers,
+    Nullable,
+    arrow_table,
+    data_frame,
+    names_of,
+    position_of,
+    rows_up_to,
+)
 from cohort.schema import COHORT_TABLES, EVENTS, TRUTH_TABLES, Column, Kind, Table, arrow_schema
 from cohort.store import read_table, write_arrow, write_table
 from synthetic.stream import PopulationPlan, write_population
 
+DRUGS = (Drug.RAAS_INHIBITOR, Drug.TACROLIMUS, Drug.MIZORIBINE, Drug.MIZORIBINE)
 IDS = np.array([b"s-001", b"s-002", b"s-003"])
 EVERY_KIND = Table(
     "every_kind",
@@ -42,7 +54,7 @@ def columns() -> Columns:
     return {
         "date": np.array(["1999-01-01", "2020-02-29", "1969-12-31", "2021-12-31"], dtype="datetime64[D]"),
         "patient_id": Identifiers(np.array([0, 0, 1, 2]), IDS),
-        "drug": Coded(np.array([7, 0, 3, 3], dtype=np.int8), names_of(Drug)),
+        "drug": Coded(np.array([position_of(drug) for drug in DRUGS]), names_of(Drug)),
         "day": np.array([-36525, 0, 2**31 - 1, 5]),
         "month": Nullable(np.array([-1, 0, 60, -1]), np.array([True, False, False, True])),
         "lab": np.array([0.05, 3.1, 20.0, 0.29]),
@@ -126,14 +138,25 @@ def test_a_table_without_rows_is_written_and_read(tmp_path: Path) -> None:
 
 def test_codes_outside_their_names_and_columns_left_out_are_errors(columns: Columns) -> None:
     with pytest.raises(pa.ArrowIndexError, match="out of bounds"):
-        arrow_table({**columns, "drug": Coded(np.array([0, 1, 2, 8]), names_of(Drug))}, EVERY_KIND)
+        arrow_table({**columns, "drug": Coded(np.array([0, 1, 2, len(Drug)]), names_of(Drug))}, EVERY_KIND)
     with pytest.raises(KeyError, match="drug"):
         arrow_table({name: values for name, values in columns.items() if name != "drug"}, EVERY_KIND)
 
 
 def test_text_of_a_vocabulary_becomes_positions_and_other_text_is_no_position() -> None:
-    assert Coded.of(np.array(["death", "completed"]), EndReason).position.tolist() == [3, 0]
+    assert Coded.of(np.array(["death", "completed"]), EndReason).position.tolist() == [
+        position_of(EndReason.DEATH),
+        position_of(EndReason.COMPLETED),
+    ]
     assert Coded.of(np.array(["gone"]), EndReason).position.tolist() == [-1]
+
+
+def test_more_names_than_fit_a_byte_are_laid_out(tmp_path: Path) -> None:
+    names = [f"centre {number}" for number in range(300)]
+    table = replace(EVERY_KIND, columns=(EVERY_KIND.columns[0], Column("site", Kind.TEXT, "Centre")))
+    many: Columns = {"patient_id": Identifiers(np.zeros(300, np.int64), IDS), "site": Coded(np.arange(300), names)}
+    write_arrow(arrow_table(many, table), table, tmp_path / "x.parquet")
+    assert read_table(tmp_path / "x.parquet", table)["site"].tolist() == names
 
 
 def test_rows_of_the_first_patients(columns: Columns) -> None:
