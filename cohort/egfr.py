@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
+EGFR_PER_YEAR = 0.9938
+"""Factor of CKD-EPI 2021 for each year of age."""
+
 
 def ckd_epi_2021(serum_creatinine_mg_dl: npt.ArrayLike, age_years: npt.ArrayLike, female: npt.ArrayLike) -> FloatArray:
     """Return eGFR by the race-free CKD-EPI 2021 creatinine equation.
@@ -40,7 +43,7 @@ def ckd_epi_2021(serum_creatinine_mg_dl: npt.ArrayLike, age_years: npt.ArrayLike
     ratio = creatinine / np.where(is_female, 0.7, 0.9)
     low = np.minimum(ratio, 1.0) ** np.where(is_female, -0.241, -0.302)
     high = np.maximum(ratio, 1.0) ** -1.200
-    return np.asarray(142.0 * low * high * 0.9938**age * np.where(is_female, 1.012, 1.0), dtype=np.float64)
+    return np.asarray(142.0 * low * high * EGFR_PER_YEAR**age * np.where(is_female, 1.012, 1.0), dtype=np.float64)
 
 
 def creatinine_for_egfr(egfr: npt.ArrayLike, age_years: npt.ArrayLike, female: npt.ArrayLike) -> FloatArray:
@@ -60,7 +63,7 @@ def creatinine_for_egfr(egfr: npt.ArrayLike, age_years: npt.ArrayLike, female: n
     """
     age = np.asarray(age_years, dtype=np.float64)
     is_female = np.asarray(female, dtype=bool)
-    at_kappa = 142.0 * 0.9938**age * np.where(is_female, 1.012, 1.0)
+    at_kappa = 142.0 * EGFR_PER_YEAR**age * np.where(is_female, 1.012, 1.0)
     relative = np.asarray(egfr, dtype=np.float64) / at_kappa
     exponent = np.where(relative < 1.0, 1.200, np.where(is_female, 0.241, 0.302))
     return np.asarray(np.where(is_female, 0.7, 0.9) * relative ** (-1.0 / exponent), dtype=np.float64)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cohort.codes import Grade, Response
+from cohort.columns import WholeArray
 from cohort.definitions import FlareDefinition, ResponseDefinition
 from cohort.response import BoolArray, FloatArray, IntArray, as_floats, classify_visits, hundredths
 from cohort.schema import FLARES
@@ -63,7 +64,7 @@ def creatinine_flare_rise(reference_creatinine: npt.ArrayLike, definition: Flare
 def flare_grade(
     upcr: IntArray,
     creatinine: IntArray,
-    rbc: IntArray,
+    rbc: WholeArray,
     casts: BoolArray,
     reference: Reference,
     definition: FlareDefinition,

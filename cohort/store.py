@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -56,11 +57,44 @@ class Cohort:
 def write_table(frame: pd.DataFrame, table: Table, path: Path) -> None:
     """Write ``frame`` as Parquet in the schema of ``table``; equal frames give equal bytes."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schema = arrow_schema(table)
     content = pa.Table.from_pandas(frame[list(table.column_names)], schema=schema, preserve_index=False)
-    pq.write_table(content.replace_schema_metadata(None), path, compression="zstd", write_page_checksum=True)
+    write_arrow(content, table, path)
+
+
+def write_arrow(content: pa.Table, table: Table, path: Path) -> None:
+    """Write Arrow data as one row group of Parquet in the schema of ``table``; equal data give equal bytes.
+
+    Coded text may be of dictionary type (:func:`cohort.columns.arrow_table`), which is written without looking at the
+    text of each row; readers get the declared type either way. Codes, whole numbers and printed decimals have few
+    distinct values and are dictionary-encoded; identifiers, which come in runs, and unrounded numbers are plain.
+    """
+    import pyarrow.parquet as pq
+
+    identifier = table.key[0]
+    few = [
+        column.name
+        for column in table.columns
+        if column.name != identifier and (column.kind is not Kind.NUMBER or column.decimals is not None)
+    ]
+    ordered = [
+        column.name
+        for column in table.columns
+        if column.name == identifier or column.kind not in (Kind.TEXT, Kind.CODE, Kind.BOOLEAN)
+    ]
+    declared = base64.b64encode(arrow_schema(table).serialize())
+    with pq.ParquetWriter(
+        path,
+        content.schema,
+        compression="zstd",
+        use_dictionary=few,
+        write_statistics=ordered,
+        write_page_checksum=True,
+        store_schema=False,
+    ) as writer:
+        writer.write_table(content, row_group_size=max(len(content), 1))
+        writer.add_key_value_metadata({"ARROW:schema": declared})
 
 
 def write_cohort(cohort: Cohort, folder: Path, truth: Mapping[str, pd.DataFrame] | None = None) -> None:

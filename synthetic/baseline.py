@@ -11,6 +11,7 @@ from cohort.codes import IsnRpsClass
 from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
 from synthetic.centres import CentreEffects, draw_centres
+from synthetic.coarse import Noise, NoiseSource
 from synthetic.labs import LEVELS, LabPatient, Secondary, draw_secondary
 from synthetic.model import PatientModel
 from synthetic.random_source import RandomSource
@@ -63,7 +64,7 @@ class Covariates:
 class Baseline(Covariates):
     """Covariates of ``n`` patients and the secondary laboratory values of day 0."""
 
-    laboratory_level: FloatArray
+    laboratory_level: Noise
     """What stays with the patient of the noise of laboratory values, standard normal, shape ``(LEVELS, n)``."""
     labs: Secondary
 
@@ -82,14 +83,20 @@ class Baseline(Covariates):
         return {name: values.astype(np.float64) for name, values in columns.items()}
 
 
-def draw_baseline(size: int, model: PatientModel, random: np.random.Generator) -> Baseline:
-    """Draw ``size`` patients of the source population, before treatment assignment, with laboratory values of day 0."""
+def draw_baseline(
+    size: int, model: PatientModel, random: np.random.Generator, noise: NoiseSource | None = None
+) -> Baseline:
+    """Draw ``size`` patients of the source population, before treatment assignment, with laboratory values of day 0.
+
+    Secondary laboratory values are drawn from ``noise``, by default from ``random`` too.
+    """
+    noise = noise or random
     covariates = draw_covariates(size, model, random)
-    level = random.standard_normal((LEVELS, size))
+    level = noise.standard_normal((LEVELS, size))
     shift = np.asarray(model.baseline.class_activity)[covariates.lupus_class]
     patient = LabPatient(covariates.latent_severity, covariates.female, shift, level)
     values = {field.name: getattr(covariates, field.name) for field in fields(Covariates)}
-    labs = draw_secondary(covariates.upcr, patient, model.laboratory, random)
+    labs = draw_secondary(covariates.upcr, patient, model.laboratory, noise)
     return Baseline(**values, laboratory_level=level, labs=labs)
 
 

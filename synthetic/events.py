@@ -8,26 +8,34 @@ import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import EndReason, Event, Grade
+from cohort.columns import CodeArray, WholeArray, names_of, position_of
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
+from synthetic.coarse import NoiseSource
 from synthetic.course import NO_DAY
 from synthetic.model import CourseModel
 from synthetic.visits import FlareRows, VisitRows
 
 FloatArray = npt.NDArray[np.float64]
 
-_FLARE_GRADES = {1: Grade.MILD, 2: Grade.MODERATE, 3: Grade.SEVERE}
+_FLARE_GRADES = np.array(
+    [-1, *(position_of(grade) for grade in (Grade.MILD, Grade.MODERATE, Grade.SEVERE))], dtype=np.int8
+)
+_MILD, _MODERATE, _SEVERE = _FLARE_GRADES[1:]
+_ALPHABETICAL = np.argsort(np.argsort(names_of(Event)))
+_LONGEST = 100_000
+"""More than the days of any follow-up, to order by patient and day at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventRows:
-    """One element per event: position of the patient, day, code and grade."""
+    """One element per event: position of the patient, day, and positions of code and grade in their vocabularies."""
 
-    patient: IntArray
-    day: IntArray
-    event: npt.NDArray[np.str_]
-    grade: npt.NDArray[np.str_]
+    patient: WholeArray
+    day: WholeArray
+    event: CodeArray
+    grade: CodeArray
 
 
 def doubling_rows(visits: VisitRows, baseline: Baseline) -> EventRows:
@@ -40,12 +48,10 @@ def doubling_rows(visits: VisitRows, baseline: Baseline) -> EventRows:
 
 def renal_rows(flares: FlareRows, eskd_day: IntArray, attendance: Attendance) -> list[EventRows]:
     """Return renal flares, kidney failures and deaths."""
-    grade = np.array([_FLARE_GRADES[int(code)].value for code in flares.grade], dtype=np.str_)
-    event = np.full(len(flares.day), Event.RENAL_FLARE.value)
     failing = np.flatnonzero(eskd_day != NO_DAY)
     dying = np.flatnonzero(attendance.end_reason == EndReason.DEATH.value)
     return [
-        EventRows(flares.patient, flares.day, event, grade),
+        EventRows(flares.patient, flares.day, _same(Event.RENAL_FLARE, flares.day), _FLARE_GRADES[flares.grade]),
         _event_rows(failing, eskd_day[failing], Event.ESKD, Grade.SEVERE),
         _event_rows(dying, attendance.follow_up_days[dying], Event.DEATH, Grade.FATAL),
     ]
@@ -57,7 +63,7 @@ def adverse_event_rows(
     tacrolimus_days: IntArray,
     eskd_day: IntArray,
     model: CourseModel,
-    random: np.random.Generator,
+    random: NoiseSource,
 ) -> list[EventRows]:
     """Draw adverse events at constant rates, the same in both arms except nephrotoxicity, which needs tacrolimus.
 
@@ -80,26 +86,24 @@ def adverse_event_rows(
 
 
 def _draw_events(
-    event: Event, rate: float, at_risk: BoolArray, exposed_days: IntArray, recurrent: bool, random: np.random.Generator
+    event: Event, rate: float, at_risk: BoolArray, exposed_days: IntArray, recurrent: bool, random: NoiseSource
 ) -> EventRows:
     number = random.poisson(np.where(at_risk, rate / 100 / 365.25 * exposed_days, 0.0))
     patient = np.repeat(np.arange(len(number)), number)
     day = 1 + np.floor(random.random(len(patient)) * np.maximum(exposed_days[patient] - 1, 0)).astype(np.int64)
     severity = random.random(len(patient))
-    key = patient if not recurrent else patient * 100_000 + day
-    order = np.lexsort((day, patient))
-    _, first = np.unique(key[order], return_index=True)
-    kept = order[first]
+    key = patient * _LONGEST + day
+    order = np.argsort(key, kind="stable")
+    same = key[order] if recurrent else patient[order]
+    kept = order[np.flatnonzero(np.diff(same, prepend=-1))]
     mild, moderate = (0.0, 0.0) if event is Event.SERIOUS_INFECTION else (0.3, 0.75)
-    grade = np.select(
-        [severity < mild, severity < moderate], [Grade.MILD.value, Grade.MODERATE.value], Grade.SEVERE.value
-    )
-    return EventRows(patient[kept], day[kept], np.full(len(kept), event.value), grade[kept])
+    grade = np.select([severity < mild, severity < moderate], [_MILD, _MODERATE], _SEVERE)
+    return EventRows(patient[kept], day[kept], _same(event, kept), grade[kept])
 
 
 def first_day(events: EventRows, event: Event, size: int) -> IntArray:
     """Return the day of each patient's first such event, or ``NO_DAY``, shape ``(size,)``."""
-    chosen = events.event == event.value
+    chosen = events.event == position_of(event)
     day = np.full(size, np.iinfo(np.int64).max)
     np.minimum.at(day, events.patient[chosen], events.day[chosen])
     return np.where(day == np.iinfo(np.int64).max, NO_DAY, day)
@@ -110,9 +114,15 @@ def join_events(parts: list[EventRows]) -> EventRows:
     joined = EventRows(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("patient", "day", "event", "grade"))
     )
-    order = np.lexsort((joined.event, joined.day, joined.patient))
+    key = (joined.patient * _LONGEST + joined.day) * len(_ALPHABETICAL) + _ALPHABETICAL[joined.event]
+    order = np.argsort(key, kind="stable")
     return EventRows(joined.patient[order], joined.day[order], joined.event[order], joined.grade[order])
 
 
-def _event_rows(patient: IntArray, day: IntArray, event: Event, grade: Grade) -> EventRows:
-    return EventRows(patient, day, np.full(len(patient), event.value), np.full(len(patient), grade.value))
+def _event_rows(patient: WholeArray, day: WholeArray, event: Event, grade: Grade) -> EventRows:
+    return EventRows(patient, day, _same(event, patient), _same(grade, patient))
+
+
+def _same(code: Event | Grade, rows: WholeArray) -> CodeArray:
+    """Give each of the rows the same code."""
+    return np.full(len(rows), position_of(code), dtype=np.int8)

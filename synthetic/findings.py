@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import ADVERSE_EVENTS, DAYS_PER_MONTH, NAMED_HARMS, Event
+from cohort.columns import position_of
 from cohort.egfr import ckd_epi_2021
 from cohort.record import Claim, Measure, Study
 from cohort.response import BoolArray, IntArray
@@ -52,7 +53,9 @@ def contradicts_print(study: Study, story: Story) -> bool:
     horizon = max(study.visit_months) * DAYS_PER_MONTH
 
     def having(*codes: Event) -> BoolArray:
-        return np.isin(np.arange(len(end)), events.patient[np.isin(events.event, [code.value for code in codes])])
+        return np.isin(
+            np.arange(len(end)), events.patient[np.isin(events.event, [position_of(code) for code in codes])]
+        )
 
     p_values = {
         Measure.RENAL_FLARE: lambda: two_by_two_p(having(Event.RENAL_FLARE), treated),
@@ -84,7 +87,7 @@ def _last_laboratory_values(story: Story) -> Iterator[tuple[FloatArray, BoolArra
 
 def _first(events: EventRows, codes: tuple[Event, ...], end: IntArray, horizon: float) -> tuple[FloatArray, BoolArray]:
     """Return day of the first such event or of censoring, and whether it happened, within ``horizon`` days."""
-    chosen = np.isin(events.event, [code.value for code in codes])
+    chosen = np.isin(events.event, [position_of(code) for code in codes])
     first = np.full(len(end), np.inf)
     np.minimum.at(first, events.patient[chosen], events.day[chosen])
     last = np.minimum(end, horizon)

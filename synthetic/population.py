@@ -13,6 +13,7 @@ from synthetic.assignment import AssignedBaseline, arm_probabilities, tacrolimus
 from synthetic.baseline import draw_baseline
 from synthetic.calendar import attendance_by_chance
 from synthetic.calibrate import ThresholdCut
+from synthetic.coarse import CoarseNoise
 from synthetic.course import COMPLETE, PARTIAL, draw_noise, walk_course
 from synthetic.missing import miss_by_chance, missing_driver
 from synthetic.observed import observe
@@ -46,7 +47,7 @@ def draw_block(setting: Setting, tree: SeedTree, block: int, total: int) -> Stor
     return draw_patients(ids, setting, tree.child("block", block))
 
 
-def draw_patients(ids: npt.NDArray[np.str_], setting: Setting, own: SeedTree) -> Story:
+def draw_patients(ids: npt.NDArray[np.bytes_], setting: Setting, own: SeedTree) -> Story:
     """Draw patients called ``ids`` from the streams below ``own``."""
     design, model, calibration = setting.design, setting.model, setting.calibration
     assigned = _assign(len(ids), setting, own)
@@ -75,7 +76,7 @@ def draw_patients(ids: npt.NDArray[np.str_], setting: Setting, own: SeedTree) ->
     alone = random.random(len(ids)) < design.alone / design.sizes[0]
     treatment = draw_treatment(baseline, assigned.tacrolimus, alone & assigned.tacrolimus, model.treatment, random)
     follow_up = FollowUp(attendance, noise, observe(walked, position, attendance))
-    return finish_story(ids, assigned, treatment, follow_up, design, model, own)
+    return finish_story(ids, assigned, treatment, follow_up, design, model, own, CoarseNoise)
 
 
 def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -> FloatArray:
@@ -92,7 +93,8 @@ def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -
 
 def _assign(size: int, setting: Setting, own: SeedTree) -> AssignedBaseline:
     design, model = setting.design, setting.model
-    baseline = draw_baseline(size, model, own.child("baseline").generator())
+    noise = CoarseNoise(own.child("baseline", "laboratory").generator())
+    baseline = draw_baseline(size, model, own.child("baseline").generator(), noise)
     logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
     probability = arm_probabilities(logit, setting.calibration.intercepts, design.tacrolimus)
     uniform = own.child("assignment").generator().random(size)

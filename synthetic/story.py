@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, draw_assigned
 from synthetic.calendar import Attendance, Leaving, attendance_by_count
 from synthetic.calibrate import Calibration
+from synthetic.coarse import NoiseSource
 from synthetic.course import CourseNoise, draw_noise, poor_outcome_hazard_ratio
 from synthetic.cuts import rank_positions
 from synthetic.design import Design
@@ -59,7 +61,7 @@ class ExactStory:
 class Story:
     """What happens to every patient of a cohort or of one block of it; ``ids`` are the patients' identifiers."""
 
-    ids: npt.NDArray[np.str_]
+    ids: npt.NDArray[np.bytes_]
     assigned: AssignedBaseline
     attendance: Attendance
     noise: CourseNoise
@@ -156,33 +158,45 @@ def _draw_course(
     return finish_story(ids, assigned, treatment, FollowUp(attendance, noise, course), design, model, tree)
 
 
-def patient_ids(design: Design, first: int, size: int, total: int) -> npt.NDArray[np.str_]:
-    """Return identifiers of patients ``first`` to ``first + size - 1`` of ``total``."""
+def patient_ids(design: Design, first: int, size: int, total: int) -> npt.NDArray[np.bytes_]:
+    """Return identifiers of patients ``first`` to ``first + size - 1`` of ``total``, all of one width."""
     digits = max(3, len(str(total)))
-    return np.array([f"{design.study}-{number:0{digits}d}" for number in range(first, first + size)])
+    prefix = np.frombuffer(f"{design.study}-".encode(), dtype=np.uint8)
+    text = np.empty((size, len(prefix) + digits), dtype=np.uint8)
+    text[:, : len(prefix)] = prefix
+    number = np.arange(first, first + size)
+    for place in range(1, digits + 1):
+        number, digit = np.divmod(number, 10)
+        text[:, -place] = ord("0") + digit
+    return text.view(f"S{text.shape[1]}")[:, 0]
 
 
 def finish_story(
-    ids: npt.NDArray[np.str_],
+    ids: npt.NDArray[np.bytes_],
     assigned: AssignedBaseline,
     treatment: Treatment,
     follow_up: FollowUp,
     design: Design,
     model: PatientModel,
     tree: SeedTree,
+    source: Callable[[np.random.Generator], NoiseSource] = lambda generator: generator,
 ) -> Story:
-    """Add laboratory values and events to a course."""
+    """Add laboratory values and events to a course.
+
+    ``source`` makes of a generator what laboratory values, doses and adverse events are drawn from.
+    """
     baseline, attendance, course = assigned.baseline, follow_up.attendance, follow_up.course
     eskd_day = course.failure_day
-    writer = VisitWriter(baseline, model, KIM2025, KDIGO_2012, tree.child("laboratory").generator())
+    writer = VisitWriter(baseline, model, KIM2025, KDIGO_2012, source(tree.child("laboratory").generator()))
     visits, flares = write_visits(writer, attendance, course, design.months, eskd_day)
     on_tacrolimus = planned_tacrolimus_stop(treatment, attendance.follow_up_days, eskd_day)
     adverse = join_events(
         adverse_event_rows(
-            baseline, attendance, on_tacrolimus, eskd_day, model.course, tree.child("adverse").generator()
+            baseline, attendance, on_tacrolimus, eskd_day, model.course, source(tree.child("adverse").generator())
         )
     )
     stops = settle_stops(treatment, attendance, course, eskd_day, first_day(adverse, Event.NEPHROTOXICITY, len(ids)))
     events = join_events([*renal_rows(flares, eskd_day, attendance), doubling_rows(visits, baseline), adverse])
-    prednisolone = prednisolone_dose(visits, course.flare_day, model.treatment, tree.child("prednisolone").generator())
+    dosing = source(tree.child("prednisolone").generator())
+    prednisolone = prednisolone_dose(visits, course.flare_day, model.treatment, dosing)
     return Story(ids, assigned, attendance, follow_up.noise, course, visits, treatment, stops, prednisolone, events)

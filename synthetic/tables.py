@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cohort.codes import Ethnicity, Response, Sex
-from cohort.egfr import ckd_epi_2021
+from cohort.codes import (
+    Background,
+    Drug,
+    EndReason,
+    Ethnicity,
+    Event,
+    Grade,
+    Induction,
+    Phase,
+    Response,
+    Sex,
+    StopReason,
+)
+from cohort.columns import Coded, Columns, Identifiers, Nullable, data_frame, names_of
 from cohort.response import IntArray
-from cohort.schema import EVENTS, PATIENTS, TREATMENTS, TRUTH_OUTCOMES, TRUTH_PATIENTS, TRUTH_RESPONSES, VISITS
+from cohort.schema import EVENTS, PATIENTS, TREATMENTS, TRUTH_TABLES, VISITS
 from cohort.seeds import SeedTree
 from synthetic.assignment import arm_probabilities
 from synthetic.baseline import CLASSES, Baseline
+from synthetic.coarse import NoiseSource
 from synthetic.course import NO_DAY
 from synthetic.design import Design
 from synthetic.model import PatientModel
@@ -21,66 +36,66 @@ from synthetic.story import Story
 from synthetic.treatment_rows import treatment_rows
 from synthetic.treatments import tacrolimus_trough
 from synthetic.truth import potential_outcomes
-from synthetic.visits import UNSCHEDULED
+from synthetic.visits import UNSCHEDULED, printed_egfr
 
 FloatArray = npt.NDArray[np.float64]
 
-_RESPONSES = np.array([Response.NR.value, Response.PR.value, Response.CR.value])
+_RESPONSES = (Response.NR.value, Response.PR.value, Response.CR.value)
+_CLINICS = ("nephrology clinic", "rheumatology clinic")
 
 
-def patients_frame(story: Story, design: Design) -> pd.DataFrame:
-    """Lay out the table patients."""
+def patients_columns(story: Story, design: Design) -> Columns:
+    """Return the columns of the table patients."""
     baseline, attendance, treatment = story.assigned.baseline, story.attendance, story.treatment
-    columns = {
-        "patient_id": story.ids,
-        "arm": design.arms[story.assigned.arm],
+    return {
+        "patient_id": Identifiers(np.arange(len(story.ids)), story.ids),
+        "arm": Coded(story.assigned.arm, design.arms.tolist()),
         "site": _sites(baseline),
-        "index_date": attendance.index_date.astype("datetime64[s]"),
+        "index_date": attendance.index_date,
         "age_years": baseline.age_years,
-        "sex": np.where(baseline.female, Sex.FEMALE.value, Sex.MALE.value),
-        "ethnicity": np.where(baseline.korean, Ethnicity.KOREAN.value, Ethnicity.OTHER_ASIAN.value),
+        "sex": Coded((~baseline.female).astype(np.int8), (Sex.FEMALE.value, Sex.MALE.value)),
+        "ethnicity": Coded((~baseline.korean).astype(np.int8), (Ethnicity.KOREAN.value, Ethnicity.OTHER_ASIAN.value)),
         "sle_duration_years": baseline.sle_duration_years,
-        "isn_rps_class": np.asarray(CLASSES)[baseline.lupus_class],
+        "isn_rps_class": Coded(baseline.lupus_class, CLASSES),
         "activity_index": baseline.activity_index,
         "chronicity_index": baseline.chronicity_index,
         "hypertension": baseline.hypertension,
         "diabetes": baseline.diabetes,
         "refractory": baseline.refractory,
-        "induction": treatment.induction,
-        "background_therapy": treatment.background,
+        "induction": Coded(treatment.induction, names_of(Induction)),
+        "background_therapy": Coded(treatment.background, names_of(Background)),
         "hydroxychloroquine": treatment.hydroxychloroquine,
         "raas_inhibitor": treatment.raas_inhibitor,
         "follow_up_days": attendance.follow_up_days,
-        "end_reason": attendance.end_reason,
+        "end_reason": Coded.of(attendance.end_reason, EndReason),
     }
-    return pd.DataFrame(columns)[list(PATIENTS.column_names)]
 
 
-def _sites(baseline: Baseline) -> npt.NDArray[np.str_]:
+def _sites(baseline: Baseline) -> Coded:
     """The centre, or the clinic within the only one."""
-    if baseline.centre.number == 1:
-        return np.where(baseline.rheumatology_clinic, "rheumatology clinic", "nephrology clinic")
-    digits = len(str(baseline.centre.number))
-    return np.array([f"centre {number + 1:0{digits}d}" for number in range(baseline.centre.number)])[
-        baseline.centre.index
-    ]
+    centre = baseline.centre
+    if centre.number == 1:
+        return Coded(baseline.rheumatology_clinic.astype(np.int8), _CLINICS)
+    digits = len(str(centre.number))
+    return Coded(centre.index, [f"centre {number + 1:0{digits}d}" for number in range(centre.number)])
 
 
-def visits_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
-    """Lay out the table visits."""
+def visits_columns(
+    story: Story,
+    model: PatientModel,
+    tree: SeedTree,
+    source: Callable[[np.random.Generator], NoiseSource] = lambda generator: generator,
+) -> Columns:
+    """Return the columns of the table visits; ``source`` makes of a generator what levels are drawn from."""
     visits, baseline = story.visits, story.assigned.baseline
     who = visits.patient
-    age = baseline.age_years[who] + visits.day / 365.25
-    creatinine = visits.creatinine / 100.0
-    month = pd.array(visits.month, dtype="Int32")
-    month[visits.month == UNSCHEDULED] = pd.NA
-    columns = {
-        "patient_id": story.ids[who],
-        "visit_month": month,
+    return {
+        "patient_id": Identifiers(who, story.ids),
+        "visit_month": Nullable(visits.month, visits.month == UNSCHEDULED),
         "day": visits.day,
         "upcr_g_g": visits.upcr / 100.0,
-        "serum_creatinine_mg_dl": creatinine,
-        "egfr_ml_min_1_73m2": np.round(ckd_epi_2021(creatinine, age, baseline.female[who]), 1),
+        "serum_creatinine_mg_dl": visits.creatinine / 100.0,
+        "egfr_ml_min_1_73m2": printed_egfr(visits, baseline),
         "albumin_g_dl": visits.labs.albumin,
         "c3_mg_dl": visits.labs.c3,
         "c4_mg_dl": visits.labs.c4,
@@ -91,14 +106,13 @@ def visits_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFr
         "sledai_2k": visits.labs.sledai,
         "prednisolone_mg_day": story.prednisolone,
         "tacrolimus_trough_ng_ml": tacrolimus_trough(
-            visits, story.treatment, story.stops, model.treatment, tree.child("trough").generator()
+            visits, story.treatment, story.stops, model.treatment, source(tree.child("trough").generator())
         ),
     }
-    return pd.DataFrame(columns)[list(VISITS.column_names)]
 
 
-def treatments_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
-    """Lay out the table treatments."""
+def treatments_columns(story: Story, model: PatientModel, tree: SeedTree) -> Columns:
+    """Return the columns of the table treatments."""
     rows = treatment_rows(
         story.treatment,
         story.stops,
@@ -108,76 +122,85 @@ def treatments_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.Da
         model.treatment,
         tree.child("doses").generator(),
     )
-    frame = pd.DataFrame(
-        {
-            "patient_id": story.ids[rows.patient],
-            "drug": rows.drug,
-            "phase": rows.phase,
-            "start_day": rows.start_day,
-            "stop_day": rows.stop_day,
-            "dose_mg_day": rows.dose,
-            "stop_reason": rows.stop_reason,
-        }
-    )
-    return frame.sort_values(list(TREATMENTS.key), ignore_index=True)[list(TREATMENTS.column_names)]
-
-
-def events_frame(story: Story) -> pd.DataFrame:
-    """Lay out the table events."""
-    events = story.events
-    frame = pd.DataFrame(
-        {
-            "patient_id": story.ids[events.patient],
-            "day": events.day,
-            "event": events.event,
-            "grade": events.grade,
-        }
-    )
-    return frame[list(EVENTS.column_names)]
-
-
-def truth_frames(story: Story, setting: Setting) -> dict[str, pd.DataFrame]:
-    """Lay out what a registry would not know: ``patients``, ``responses`` and ``outcomes``."""
-    design, calibration = setting.design, setting.calibration
-    assigned, arms, months = story.assigned, design.arms, design.months
-    probability = arm_probabilities(assigned.logit, calibration.intercepts, design.tacrolimus)
-    patients = pd.DataFrame(
-        {
-            "patient_id": story.ids,
-            "propensity": probability[:, design.tacrolimus].sum(axis=1),
-            "latent_severity": assigned.baseline.latent_severity,
-        }
-    )
-    attendance = story.attendance
-    outcomes = potential_outcomes(
-        assigned.baseline, story.noise, attendance.visit_day, attendance.death_day, calibration, setting.model
-    )
-    size, visits = len(story.ids), len(months)
-    responses = pd.DataFrame(
-        {
-            "patient_id": np.repeat(story.ids, len(arms) * visits),
-            "arm": np.tile(np.repeat(arms, visits), size),
-            "visit_month": np.tile(months, size * len(arms)),
-            "response": _RESPONSES[outcomes.state.transpose(1, 0, 2).ravel()],
-        }
-    )
-    events = pd.DataFrame(
-        {
-            "patient_id": np.repeat(story.ids, len(arms)),
-            "arm": np.tile(arms, size),
-            "flare_day": _days(outcomes.flare_day.T.ravel()),
-            "eskd_day": _days(outcomes.failure_day.T.ravel()),
-            "death_day": _days(np.repeat(outcomes.death_day, len(arms))),
-        }
-    )
     return {
-        "patients": patients[list(TRUTH_PATIENTS.column_names)],
-        "responses": responses[list(TRUTH_RESPONSES.column_names)],
-        "outcomes": events[list(TRUTH_OUTCOMES.column_names)],
+        "patient_id": Identifiers(rows.patient, story.ids),
+        "drug": Coded(rows.drug, names_of(Drug)),
+        "phase": Coded(rows.phase, names_of(Phase)),
+        "start_day": rows.start_day,
+        "stop_day": rows.stop_day,
+        "dose_mg_day": rows.dose,
+        "stop_reason": Coded(rows.stop_reason, names_of(StopReason)),
     }
 
 
-def _days(day: IntArray) -> pd.api.extensions.ExtensionArray:
-    values = pd.array(np.where(day == NO_DAY, 0, day), dtype="Int32")
-    values[day == NO_DAY] = pd.NA
-    return values
+def events_columns(story: Story) -> Columns:
+    """Return the columns of the table events."""
+    events = story.events
+    return {
+        "patient_id": Identifiers(events.patient, story.ids),
+        "day": events.day,
+        "event": Coded(events.event, names_of(Event)),
+        "grade": Coded(events.grade, names_of(Grade)),
+    }
+
+
+def truth_columns(story: Story, setting: Setting) -> dict[str, Columns]:
+    """Return the columns of what a registry would not know, by table: ``truth_patients`` and so on."""
+    design, calibration = setting.design, setting.calibration
+    assigned, attendance, months = story.assigned, story.attendance, design.months
+    size, arms, visits = len(story.ids), len(design.arms), len(months)
+    probability = arm_probabilities(assigned.logit, calibration.intercepts, design.tacrolimus)
+    outcomes = potential_outcomes(
+        assigned.baseline, story.noise, attendance.visit_day, attendance.death_day, calibration, setting.model
+    )
+    everybody, each_arm, names = np.arange(size), np.arange(arms), design.arms.tolist()
+    return {
+        "truth_patients": {
+            "patient_id": Identifiers(everybody, story.ids),
+            "propensity": probability[:, design.tacrolimus].sum(axis=1),
+            "latent_severity": assigned.baseline.latent_severity,
+        },
+        "truth_responses": {
+            "patient_id": Identifiers(np.repeat(everybody, arms * visits), story.ids),
+            "arm": Coded(np.tile(np.repeat(each_arm, visits), size), names),
+            "visit_month": np.tile(months, size * arms),
+            "response": Coded(outcomes.state.transpose(1, 0, 2).ravel(), _RESPONSES),
+        },
+        "truth_outcomes": {
+            "patient_id": Identifiers(np.repeat(everybody, arms), story.ids),
+            "arm": Coded(np.tile(each_arm, size), names),
+            "flare_day": _days(outcomes.flare_day.T.ravel()),
+            "eskd_day": _days(outcomes.failure_day.T.ravel()),
+            "death_day": _days(np.repeat(outcomes.death_day, arms)),
+        },
+    }
+
+
+def _days(day: IntArray) -> Nullable:
+    return Nullable(day, day == NO_DAY)
+
+
+def patients_frame(story: Story, design: Design) -> pd.DataFrame:
+    """Lay out the table patients as a frame."""
+    return data_frame(patients_columns(story, design), PATIENTS)
+
+
+def visits_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
+    """Lay out the table visits as a frame."""
+    return data_frame(visits_columns(story, model, tree), VISITS)
+
+
+def treatments_frame(story: Story, model: PatientModel, tree: SeedTree) -> pd.DataFrame:
+    """Lay out the table treatments as a frame."""
+    return data_frame(treatments_columns(story, model, tree), TREATMENTS)
+
+
+def events_frame(story: Story) -> pd.DataFrame:
+    """Lay out the table events as a frame."""
+    return data_frame(events_columns(story), EVENTS)
+
+
+def truth_frames(story: Story, setting: Setting) -> dict[str, pd.DataFrame]:
+    """Lay out the tables of ``truth/`` as frames, by name: ``patients``, ``responses`` and ``outcomes``."""
+    columns = truth_columns(story, setting)
+    return {table.name.removeprefix("truth_"): data_frame(columns[table.name], table) for table in TRUTH_TABLES}

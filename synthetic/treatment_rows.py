@@ -8,26 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import Background, Drug, Induction, Phase, StopReason
+from cohort.columns import CodeArray, WholeArray, position_of
 from cohort.response import BoolArray, IntArray
 from synthetic.model import TreatmentModel
 from synthetic.treatments import Stops, Treatment, tablets
 from synthetic.visits import VisitRows
 
 FloatArray = npt.NDArray[np.float64]
-TextArray = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
 class TreatmentRows:
-    """One element per row of the treatments table; ``patient`` is a position."""
+    """One element per row of the treatments table; ``patient`` is a position, codes are positions in vocabularies."""
 
-    patient: IntArray
-    drug: TextArray
-    phase: TextArray
-    start_day: IntArray
-    stop_day: IntArray
+    patient: WholeArray
+    drug: CodeArray
+    phase: CodeArray
+    start_day: WholeArray
+    stop_day: WholeArray
     dose: FloatArray
-    stop_reason: TextArray
+    stop_reason: CodeArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,15 @@ class _Spell:
     start_day: IntArray
     stop_day: IntArray
     dose: FloatArray
-    stop_reason: TextArray
+    stop_reason: CodeArray
 
-    def rows(self) -> TreatmentRows:
-        patient = np.flatnonzero(self.who)
-        return TreatmentRows(
-            patient,
-            np.full(len(patient), self.drug.value),
-            np.full(len(patient), self.phase.value),
-            self.start_day[patient],
-            self.stop_day[patient],
-            self.dose[patient],
-            self.stop_reason[patient],
-        )
+    @property
+    def key(self) -> tuple[str, str]:
+        """What the rows of a patient are ordered by."""
+        return self.drug.value, self.phase.value
+
+
+_TAPER = Drug.PREDNISOLONE.value, Phase.MAINTENANCE.value
 
 
 def treatment_rows(
@@ -83,9 +79,41 @@ def treatment_rows(
         *_induction_spells(treatment, model, random),
         *_maintenance_spells(treatment, stops, follow_up_days, model, random),
     ]
-    parts = [*(spell.rows() for spell in spells), prednisolone_rows(visits, prednisolone, follow_up_days)]
-    names = ("patient", "drug", "phase", "start_day", "stop_day", "dose", "stop_reason")
-    return TreatmentRows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return _in_order(spells, prednisolone_rows(visits, prednisolone, follow_up_days), len(follow_up_days))
+
+
+def _in_order(spells: list[_Spell], taper: TreatmentRows, size: int) -> TreatmentRows:
+    """Put every row where the order by patient, drug, phase and day has it, without sorting."""
+    keys = sorted([*(spell.key for spell in spells), _TAPER])
+    counts = np.zeros((size, len(keys)), dtype=np.int32)
+    for spell in spells:
+        counts[:, keys.index(spell.key)] = spell.who
+    of_taper = np.bincount(taper.patient, minlength=size)
+    counts[:, keys.index(_TAPER)] = of_taper
+    starts = np.cumsum(counts, dtype=np.int32).reshape(counts.shape) - counts
+    nth = np.arange(len(taper.patient)) - np.repeat(np.cumsum(of_taper) - of_taper, of_taper)
+    place = starts[taper.patient, keys.index(_TAPER)] + nth
+    rows = _empty_rows(np.repeat(np.arange(size, dtype=np.int32), counts.sum(axis=1)))
+    for name in _FILLED:
+        getattr(rows, name)[place] = getattr(taper, name)
+    for spell in spells:
+        patient = np.flatnonzero(spell.who)
+        place = starts[patient, keys.index(spell.key)]
+        rows.drug[place] = position_of(spell.drug)
+        rows.phase[place] = position_of(spell.phase)
+        for name in ("start_day", "stop_day", "dose", "stop_reason"):
+            getattr(rows, name)[place] = getattr(spell, name)[patient]
+    return rows
+
+
+_FILLED = ("drug", "phase", "start_day", "stop_day", "dose", "stop_reason")
+
+
+def _empty_rows(patient: WholeArray) -> TreatmentRows:
+    size = len(patient)
+    codes = (np.empty(size, dtype=np.int8) for _ in range(3))
+    days = (np.empty(size, dtype=np.int32) for _ in range(2))
+    return TreatmentRows(patient, next(codes), next(codes), next(days), next(days), np.empty(size), next(codes))
 
 
 def prednisolone_rows(visits: VisitRows, dose: FloatArray, follow_up_days: IntArray) -> TreatmentRows:
@@ -99,15 +127,15 @@ def prednisolone_rows(visits: VisitRows, dose: FloatArray, follow_up_days: IntAr
     stop = np.where(followed, next_day - 1, follow_up_days[patient])
     reason = np.where(
         ~followed,
-        StopReason.ONGOING.value,
-        np.where(next_dose > 0, StopReason.DOSE_CHANGED.value, StopReason.REMISSION.value),
+        position_of(StopReason.ONGOING),
+        np.where(next_dose > 0, position_of(StopReason.DOSE_CHANGED), position_of(StopReason.REMISSION)),
     )
     taken = dose[changed] > 0
     size = int(taken.sum())
     return TreatmentRows(
         patient[taken],
-        np.full(size, Drug.PREDNISOLONE.value),
-        np.full(size, Phase.MAINTENANCE.value),
+        np.full(size, position_of(Drug.PREDNISOLONE)),
+        np.full(size, position_of(Phase.MAINTENANCE)),
         visits.day[changed][taken],
         stop[taken],
         dose[changed][taken],
@@ -120,16 +148,16 @@ def _induction_spells(treatment: Treatment, model: TreatmentModel, random: np.ra
     shortest, longest = model.induction_days
     start = -random.integers(shortest, longest + 1, size)
     stop = np.full(size, -1)
-    done = np.full(size, StopReason.PHASE_COMPLETED.value)
+    done = np.full(size, position_of(StopReason.PHASE_COMPLETED))
     scatter = np.exp(model.induction_dose_log_sd * random.standard_normal((3, size)))
     doses: list[tuple[BoolArray, Drug, FloatArray]] = [
         (
-            treatment.induction == Induction.CYCLOPHOSPHAMIDE.value,
+            treatment.induction == position_of(Induction.CYCLOPHOSPHAMIDE),
             Drug.CYCLOPHOSPHAMIDE,
             tablets(model.cyclophosphamide_dose * scatter[0], 5.0, (15.0, 80.0)),
         ),
         (
-            treatment.induction == Induction.MYCOPHENOLATE.value,
+            treatment.induction == position_of(Induction.MYCOPHENOLATE),
             Drug.MYCOPHENOLATE,
             tablets(model.mycophenolate_induction_dose * scatter[1], 500.0, (1000.0, 3000.0)),
         ),
@@ -147,11 +175,11 @@ def _maintenance_spells(
 ) -> list[_Spell]:
     size = len(end)
     start = np.zeros(size, dtype=np.int64)
-    ongoing = np.full(size, StopReason.ONGOING.value)
+    ongoing = np.full(size, position_of(StopReason.ONGOING))
     z = random.standard_normal(size)
     coin = random.random((2, size))
     background = stops.background, stops.background_reason
-    doses: list[tuple[BoolArray, Drug, FloatArray, tuple[IntArray, TextArray]]] = [
+    doses: list[tuple[BoolArray, Drug, FloatArray, tuple[IntArray, CodeArray]]] = [
         (
             treatment.tacrolimus,
             Drug.TACROLIMUS,
@@ -159,19 +187,19 @@ def _maintenance_spells(
             (stops.tacrolimus, stops.tacrolimus_reason),
         ),
         (
-            treatment.background == Background.MYCOPHENOLATE.value,
+            treatment.background == position_of(Background.MYCOPHENOLATE),
             Drug.MYCOPHENOLATE,
             tablets(model.mycophenolate_dose + model.mycophenolate_dose_sd * z, 250.0, (500.0, 3000.0)),
             background,
         ),
         (
-            treatment.background == Background.AZATHIOPRINE.value,
+            treatment.background == position_of(Background.AZATHIOPRINE),
             Drug.AZATHIOPRINE,
             tablets(model.azathioprine_dose + model.azathioprine_dose_sd * z, 25.0, (25.0, 150.0)),
             background,
         ),
         (
-            treatment.background == Background.MIZORIBINE.value,
+            treatment.background == position_of(Background.MIZORIBINE),
             Drug.MIZORIBINE,
             random.choice(model.mizoribine_doses, size=size),
             background,

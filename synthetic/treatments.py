@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log1p, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import DAYS_PER_MONTH, Background, Induction, StopReason
+from cohort.columns import CodeArray, position_of
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
+from synthetic.coarse import NoiseSource
 from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, NOT_ASSESSED
 from synthetic.model import TreatmentModel
 from synthetic.observed import ObservedCourse
 from synthetic.visits import UNSCHEDULED, VisitRows
 
 FloatArray = npt.NDArray[np.float64]
-TextArray = npt.NDArray[np.str_]
 
 _AFTER_FLARE_DAYS = 183
 
@@ -28,14 +30,15 @@ class Treatment:
     """Regimen of ``n`` patients at the start of maintenance, every array of shape ``(n,)``.
 
     The shares are the parts of follow-up for which tacrolimus (0 without it) and the background immunosuppressant are
-    meant to be taken; ``tacrolimus_dose`` is drawn for everybody.
+    meant to be taken; ``tacrolimus_dose`` is drawn for everybody. ``induction`` and ``background`` are positions in
+    their vocabularies.
     """
 
     tacrolimus: BoolArray
     tacrolimus_share: FloatArray
     tacrolimus_dose: FloatArray
-    induction: TextArray
-    background: TextArray
+    induction: CodeArray
+    background: CodeArray
     background_share: FloatArray
     hydroxychloroquine: BoolArray
     raas_inhibitor: BoolArray
@@ -43,14 +46,17 @@ class Treatment:
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """Last days of drugs and why they end, every array of shape ``(n,)``; ``tacrolimus`` is 0 without tacrolimus."""
+    """Last days of drugs and why they end, every array of shape ``(n,)``; ``tacrolimus`` is 0 without tacrolimus.
+
+    Reasons are positions in their vocabulary.
+    """
 
     tacrolimus: IntArray
-    tacrolimus_reason: TextArray
+    tacrolimus_reason: CodeArray
     background: IntArray
-    background_reason: TextArray
+    background_reason: CodeArray
     raas_inhibitor: IntArray
-    raas_inhibitor_reason: TextArray
+    raas_inhibitor_reason: CodeArray
 
 
 def draw_treatment(
@@ -72,7 +78,7 @@ def draw_treatment(
         Stream to draw from.
     """
     size = baseline.size
-    options = [Background.MYCOPHENOLATE.value, Background.AZATHIOPRINE.value, Background.MIZORIBINE.value]
+    options = [position_of(code) for code in (Background.MYCOPHENOLATE, Background.AZATHIOPRINE, Background.MIZORIBINE)]
     background = random.choice(options, size=size, p=model.background_share)
     alone = np.where(tacrolimus, alone, random.random(size) < model.no_immunosuppressant)
     odds = (
@@ -85,8 +91,8 @@ def draw_treatment(
         tacrolimus=tacrolimus,
         tacrolimus_share=np.where(tacrolimus, _shares(model.tacrolimus_stopped, size, random), 0.0),
         tacrolimus_dose=tablets(dose, 0.5, (1.0, 6.0)),
-        induction=random.choice([code.value for code in Induction], size=size, p=model.induction_share),
-        background=np.where(alone, Background.NONE.value, background),
+        induction=random.choice(len(Induction), size=size, p=model.induction_share).astype(np.int8),
+        background=np.where(alone, position_of(Background.NONE), background),
         background_share=_shares(model.background_stopped, size, random),
         hydroxychloroquine=random.random(size) < model.hydroxychloroquine,
         raas_inhibitor=random.random(size) < 1.0 / (1.0 + np.exp(-odds)),
@@ -152,22 +158,24 @@ def settle_stops(
     background = np.where(failed, np.minimum(background, eskd_day), background)
     raas = np.where(failed, eskd_day, end)
 
-    def reasons(stop: IntArray) -> TextArray:
-        seen = _state_before(stop, attendance, course)
-        return np.select(
-            [stop >= end, failed & (stop == eskd_day), seen == COMPLETE, seen <= NO_RESPONSE],
+    def reasons(stop: IntArray) -> CodeArray:
+        reason = np.full(len(stop), position_of(StopReason.ONGOING), dtype=np.int8)
+        early = np.flatnonzero(stop < end)
+        seen = _state_before(stop, early, attendance, course)
+        reason[early] = np.select(
+            [failed[early] & (stop[early] == eskd_day[early]), seen == COMPLETE, seen <= NO_RESPONSE],
             [
-                StopReason.ONGOING.value,
-                StopReason.KIDNEY_FAILURE.value,
-                StopReason.REMISSION.value,
-                StopReason.INEFFECTIVE.value,
+                position_of(StopReason.KIDNEY_FAILURE),
+                position_of(StopReason.REMISSION),
+                position_of(StopReason.INEFFECTIVE),
             ],
-            StopReason.ADVERSE_EVENT.value,
+            position_of(StopReason.ADVERSE_EVENT),
         )
+        return reason
 
     return Stops(
         tacrolimus=tacrolimus,
-        tacrolimus_reason=np.where(toxic, StopReason.ADVERSE_EVENT.value, reasons(tacrolimus)),
+        tacrolimus_reason=np.where(toxic, position_of(StopReason.ADVERSE_EVENT), reasons(tacrolimus)),
         background=background,
         background_reason=reasons(background),
         raas_inhibitor=raas,
@@ -175,17 +183,16 @@ def settle_stops(
     )
 
 
-def _state_before(day: IntArray, attendance: Attendance, course: ObservedCourse) -> IntArray:
-    """Return the response state at the last visit attended up to ``day``; not assessed before the first."""
-    before = attendance.attended & (attendance.visit_day <= day[:, None])
-    last = before.sum(axis=1) - 1
-    state = np.take_along_axis(course.state, np.maximum(last, 0)[:, None], axis=1)[:, 0]
-    return np.where(last >= 0, state, NOT_ASSESSED)
+def _state_before(day: IntArray, who: IntArray, attendance: Attendance, course: ObservedCourse) -> IntArray:
+    """Return the response state of patients ``who`` at the last visit attended up to ``day``, if there was one."""
+    state = np.full(len(who), NOT_ASSESSED)
+    for visit in range(course.state.shape[1]):
+        seen = (visit <= attendance.last_visit[who]) & (attendance.visit_day[who, visit] <= day[who])
+        state = np.where(seen, course.state[who, visit], state)
+    return state
 
 
-def prednisolone_dose(
-    visits: VisitRows, flare_day: IntArray, model: TreatmentModel, random: np.random.Generator
-) -> FloatArray:
+def prednisolone_dose(visits: VisitRows, flare_day: IntArray, model: TreatmentModel, random: NoiseSource) -> FloatArray:
     """Return the dose at each visit: a taper towards the late dose, raised at and after a flare, in steps of 2.5 mg.
 
     Parameters
@@ -200,35 +207,41 @@ def prednisolone_dose(
         Stream to draw from.
     """
     own = np.exp(model.prednisolone_log_sd * random.standard_normal(len(flare_day)))[visits.patient]
+    months = (visits.day / DAYS_PER_MONTH).astype(own.dtype, copy=False)
     level = model.prednisolone_late + (model.prednisolone_baseline - model.prednisolone_late) * np.exp(
-        -visits.day / DAYS_PER_MONTH / model.prednisolone_taper_months
+        -months / model.prednisolone_taper_months
     )
-    own_flares = flare_day[visits.patient]
-    since = visits.day[:, None] - own_flares
+    extra = np.zeros_like(level)
+    flared = np.flatnonzero((flare_day != NO_DAY).any(axis=1)[visits.patient])
+    own_flares = flare_day[visits.patient[flared]]
+    since = visits.day[flared, None] - own_flares
     recent = ((own_flares != NO_DAY) & (since > 0) & (since <= _AFTER_FLARE_DAYS)).any(axis=1)
-    extra = np.where(recent, model.after_flare_prednisolone, 0.0)
-    dose = level * own + np.where(visits.month == UNSCHEDULED, model.flare_prednisolone, extra)
-    return tablets(dose, 2.5, (0.0, 60.0))
+    extra[flared[recent]] = model.after_flare_prednisolone
+    extra[visits.month == UNSCHEDULED] = model.flare_prednisolone
+    return tablets(level * own + extra, 2.5, (0.0, 60.0)).astype(np.float64, copy=False)
 
 
 def tacrolimus_trough(
-    visits: VisitRows, treatment: Treatment, stops: Stops, model: TreatmentModel, random: np.random.Generator
+    visits: VisitRows, treatment: Treatment, stops: Stops, model: TreatmentModel, random: NoiseSource
 ) -> FloatArray:
     """Return the trough at each visit after day 0 while tacrolimus is taken; NaN where not taken or not measured.
 
     It rises with the dose, and a patient's levels resemble each other.
     """
-    who = visits.patient
-    size = len(who)
-    variance = np.log1p((model.tacrolimus_trough_sd / model.tacrolimus_trough_mean) ** 2)
-    patient = random.standard_normal(len(treatment.tacrolimus))[who]
+    variance = log1p((model.tacrolimus_trough_sd / model.tacrolimus_trough_mean) ** 2)
     share = model.trough_patient_share
-    noise = np.sqrt(share) * patient + np.sqrt(1.0 - share) * random.standard_normal(size)
-    typical = model.tacrolimus_trough_mean * np.exp(np.sqrt(variance) * noise - variance / 2)
-    level = typical * (treatment.tacrolimus_dose[who] / model.tacrolimus_dose) ** model.trough_dose_power
-    taking = treatment.tacrolimus[who] & (visits.day <= stops.tacrolimus[who])
-    measured = taking & (visits.day > 0) & (random.random(size) < model.trough_measured)
-    return np.where(measured, np.round(np.clip(level, 1.0, 20.0), 1), np.nan)
+    own = sqrt(share) * random.standard_normal(len(treatment.tacrolimus))
+    dosing = (treatment.tacrolimus_dose / model.tacrolimus_dose) ** model.trough_dose_power
+    fresh = random.standard_normal(len(visits.patient))
+    asked = random.random(len(visits.patient)) < model.trough_measured
+    last = np.where(treatment.tacrolimus, stops.tacrolimus, 0)
+    taken = np.flatnonzero((visits.day > 0) & (visits.day <= last[visits.patient]) & asked)
+    who = visits.patient[taken]
+    noise = own[who] + sqrt(1.0 - share) * fresh[taken]
+    typical = model.tacrolimus_trough_mean * np.exp(sqrt(variance) * noise - variance / 2)
+    level = np.full(len(visits.patient), np.nan)
+    level[taken] = np.round(np.clip(typical * dosing[who], 1.0, 20.0), 1)
+    return level
 
 
 def tablets(dose: FloatArray, step: float, limits: tuple[float, float]) -> FloatArray:

@@ -7,16 +7,20 @@ kept inside what the study's response definition and the flare definition allow 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import log
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cohort.columns import WholeArray
 from cohort.definitions import FlareDefinition, ResponseDefinition
-from cohort.egfr import creatinine_for_egfr
+from cohort.egfr import EGFR_PER_YEAR, ckd_epi_2021, creatinine_for_egfr
 from cohort.flare import Reference, creatinine_flare_rise, flare_grade, upcr_flare_limit
 from cohort.response import BoolArray, IntArray, hundredths
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
+from synthetic.coarse import Noise, NoiseSource
 from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, PARTIAL
 from synthetic.labs import LabPatient, Secondary, draw_secondary, with_sediment
 from synthetic.model import PatientModel
@@ -34,11 +38,11 @@ _LOWEST_CREATININE = 35
 class VisitRows:
     """One element per visit: position of the patient, scheduled month, day, UPCR and creatinine in hundredths."""
 
-    patient: IntArray
-    month: IntArray
-    day: IntArray
-    upcr: IntArray
-    creatinine: IntArray
+    patient: WholeArray
+    month: WholeArray
+    day: WholeArray
+    upcr: WholeArray
+    creatinine: WholeArray
     labs: Secondary
 
 
@@ -60,7 +64,7 @@ class VisitWriter:
         model: PatientModel,
         response: ResponseDefinition,
         flare: FlareDefinition,
-        random: np.random.Generator,
+        random: NoiseSource,
     ) -> None:
         self._baseline = baseline
         self._model = model
@@ -69,11 +73,15 @@ class VisitWriter:
         self._random = random
         self._kidney = model.kidney
         self._shift = np.asarray(model.baseline.class_activity)[baseline.lupus_class]
-        self._creatinine = baseline.creatinine.astype(np.float64)
-        self._home = baseline.creatinine.astype(np.float64)
-        self._lowest = np.zeros((3, baseline.size), dtype=np.int64)
+        number = baseline.laboratory_level.dtype
+        self._creatinine = baseline.creatinine.astype(number)
+        self._home = self._creatinine.copy()
+        self._written = np.zeros(baseline.size, dtype=np.int64)
+        self._lowest = [np.zeros(baseline.size, dtype=np.int64) for _ in range(3)]
+        self._half = baseline.upcr * (100 - round(response.partial_reduction * 100)) // 100
         self._in_response = np.zeros(baseline.size, dtype=bool)
         self._rows: list[VisitRows] = []
+        self._nth: list[IntArray] = []
         self._flares: list[FlareRows] = []
         upper = np.where(
             baseline.female,
@@ -88,14 +96,14 @@ class VisitWriter:
         """Write the visit of day 0."""
         everybody = np.arange(self._baseline.size)
         zero = np.zeros(self._baseline.size, dtype=np.int64)
-        self._rows.append(
+        self._append(
             VisitRows(everybody, zero, zero, self._baseline.upcr, self._baseline.creatinine, self._baseline.labs)
         )
 
     def write_flares(self, patient: IntArray, day: IntArray, sustained: BoolArray) -> None:
         """Write an unscheduled visit that shows a flare for each of the patients, all of them in response."""
         kidney, size = self._kidney, len(patient)
-        reference = Reference(*self._lowest[:, patient])
+        reference = Reference(*(lowest[patient] for lowest in self._lowest))
         coin = self._random.random((2, size))
         z = np.abs(self._random.standard_normal((2, size)))
         quiet_sediment = reference.rbc < self._flare.rbc_quiet
@@ -117,7 +125,7 @@ class VisitWriter:
         grade = flare_grade(upcr, creatinine, labs.urine_rbc, labs.urine_casts, reference, self._flare)
         self._in_response[patient] = False
         self._creatinine[patient] = creatinine
-        self._rows.append(VisitRows(patient, np.full(size, UNSCHEDULED), day, upcr, creatinine, labs))
+        self._append(VisitRows(patient, np.full(size, UNSCHEDULED), day, upcr, creatinine, labs))
         self._flares.append(FlareRows(patient, day, grade))
 
     def write_scheduled(
@@ -130,25 +138,35 @@ class VisitWriter:
         eskd_day: IntArray,
     ) -> None:
         """Write a scheduled visit that shows ``state`` for each of the patients."""
-        reference = Reference(*self._lowest[:, patient])
+        reference = Reference(*(lowest[patient] for lowest in self._lowest))
         continuing = self._in_response[patient]
         lowest, highest = self._upcr_band(patient, state, reference, continuing)
-        upcr = np.rint(lowest * (highest / lowest) ** band_position).astype(np.int64)
+        number = self._creatinine.dtype
+        spread = (highest / lowest).astype(number, copy=False) ** band_position.astype(number, copy=False)
+        upcr = np.rint(lowest * spread).astype(np.int64)
         creatinine = self._draw_creatinine(patient, day, state, eskd_day)
         # While a response lasts, creatinine stays below the rise that would be a flare.
         most = reference.creatinine + creatinine_flare_rise(reference.creatinine, self._flare) - 1
         beyond = continuing & (creatinine > most)
-        creatinine = np.where(beyond, self._below(most), creatinine)
+        creatinine = self._kept_below(creatinine, most, beyond)
         self._creatinine[patient] = creatinine
-        self._home[patient] = np.where(
-            state > NO_RESPONSE, np.minimum(self._home[patient], creatinine), self._home[patient]
-        )
+        responding = state > NO_RESPONSE
+        home = self._home[patient]
+        self._home[patient] = np.where(responding, np.minimum(home, creatinine), home)
         labs = self._draw_labs(patient, upcr, lift=0.0)
         # A sediment that turns active while the response lasts would be a flare of its own.
         turned = continuing & (reference.rbc < self._flare.rbc_quiet) & (labs.urine_rbc > self._flare.rbc_active)
         labs = with_sediment(labs, labs.urine_rbc, labs.urine_casts & ~turned)
-        self._rows.append(VisitRows(patient, np.full(len(patient), month), day, upcr, creatinine, labs))
-        self._remember(patient, state > NO_RESPONSE, np.stack([upcr, creatinine, labs.urine_rbc]))
+        self._append(VisitRows(patient, np.full(len(patient), month), day, upcr, creatinine, labs))
+        starting = responding & ~continuing
+        for lowest_so_far, before, value in zip(
+            self._lowest,
+            (reference.upcr, reference.creatinine, reference.rbc),
+            (upcr, creatinine, labs.urine_rbc),
+            strict=True,
+        ):
+            lowest_so_far[patient] = np.where(starting, value, np.minimum(before, value))
+        self._in_response[patient] = continuing | starting
 
     def write_kidney_failure(self, patient: IntArray, day: IntArray) -> None:
         """Write an unscheduled visit with eGFR below 15, none of the patients being in response."""
@@ -156,23 +174,41 @@ class VisitWriter:
         least = np.maximum(half + 1, hundredths(self._kidney.failure_upcr))
         z = np.abs(self._random.standard_normal(len(patient)))
         upcr = np.ceil(least * np.exp(self._kidney.flare_upcr_log_sd * z)).astype(np.int64)
-        creatinine = self._dialysis_creatinine(patient, day)
+        creatinine = self._dialysis_creatinine(patient, day, self._random.random(len(patient)))
         labs = self._draw_labs(patient, upcr, lift=self._kidney.failure_activity)
-        self._rows.append(VisitRows(patient, np.full(len(patient), UNSCHEDULED), day, upcr, creatinine, labs))
+        self._append(VisitRows(patient, np.full(len(patient), UNSCHEDULED), day, upcr, creatinine, labs))
+        # Unlike the others, this visit may lie before some already written: it changes place with them.
+        failure, passed = np.full(self._baseline.size, np.iinfo(np.int64).max), np.zeros_like(self._written)
+        failure[patient] = day
+        for part, nth in zip(self._rows[:-1], self._nth[:-1], strict=True):
+            later = part.day > failure[part.patient]
+            nth += later
+            passed[part.patient] += later
+        self._nth[-1] -= passed[patient]
 
     def rows(self) -> VisitRows:
         """Return all visits, ordered by patient and day."""
-        parts = self._rows
-        patient = np.concatenate([part.patient for part in parts])
-        day = np.concatenate([part.day for part in parts])
-        order = np.lexsort((day, patient))
-        labs = Secondary(
-            *(np.concatenate([getattr(part.labs, field.name) for part in parts])[order] for field in fields(Secondary))
+        first = np.cumsum(self._written) - self._written
+        places = [first[part.patient] + nth for part, nth in zip(self._rows, self._nth, strict=True)]
+        total = int(self._written.sum())
+
+        def placed(columns: list[npt.NDArray[np.generic]]) -> Any:
+            kind = columns[0].dtype
+            out = np.empty(total, dtype=np.int32 if kind.kind == "i" else kind)
+            for place, column in zip(places, columns, strict=True):
+                out[place] = column
+            return out
+
+        return VisitRows(
+            patient=np.repeat(np.arange(len(first)), self._written),
+            month=placed([part.month for part in self._rows]),
+            day=placed([part.day for part in self._rows]),
+            upcr=placed([part.upcr for part in self._rows]),
+            creatinine=placed([part.creatinine for part in self._rows]),
+            labs=Secondary(
+                *(placed([getattr(part.labs, field.name) for part in self._rows]) for field in fields(Secondary))
+            ),
         )
-        month, upcr, creatinine = (
-            np.concatenate([getattr(part, name) for part in parts])[order] for name in ("month", "upcr", "creatinine")
-        )
-        return VisitRows(patient[order], month, day[order], upcr, creatinine, labs)
 
     def flares(self) -> FlareRows:
         """Return all flares written so far."""
@@ -182,30 +218,34 @@ class VisitWriter:
             *(np.concatenate([empty, *(getattr(part, name) for part in parts)]) for name in ("patient", "day", "grade"))
         )
 
-    def _remember(self, patient: IntArray, responding: BoolArray, values: IntArray) -> None:
-        starting = responding & ~self._in_response[patient]
-        self._lowest[:, patient] = np.where(starting, values, np.minimum(self._lowest[:, patient], values))
-        self._in_response[patient] |= starting
+    def _append(self, part: VisitRows) -> None:
+        """Add visits, at most one a patient, after those written before."""
+        self._rows.append(part)
+        self._nth.append(self._written[part.patient])
+        self._written[part.patient] += 1
 
     def _upcr_band(
         self, patient: IntArray, state: IntArray, reference: Reference, continuing: BoolArray
     ) -> tuple[IntArray, IntArray]:
         """Lowest and highest UPCR, in hundredths, that show ``state`` and no flare."""
         baseline = self._baseline.upcr[patient]
-        half = baseline * (100 - round(self._response.partial_reduction * 100)) // 100
+        half = self._half[patient]
         nephrotic = hundredths(self._response.partial_upcr_below)
         complete_limit = hundredths(self._response.complete_upcr_below)
         top = hundredths(self._kidney.upcr_highest)
         quiet = np.where(continuing, upcr_flare_limit(reference.upcr, self._flare) - 1, top)
-        chosen = [state == COMPLETE, state == PARTIAL]
-        lowest = np.select(
-            chosen, [hundredths(self._kidney.upcr_lowest), complete_limit], np.minimum(half + 1, nephrotic)
-        )
-        worst = np.maximum(lowest * self._kidney.no_response_spread, baseline * self._kidney.no_response_worst)
-        highest = np.select(
-            chosen,
-            [np.minimum(quiet, complete_limit - 1), np.minimum(np.minimum(half, nephrotic - 1), quiet)],
-            np.minimum(worst, top).astype(np.int64),
+        complete, partial = state == COMPLETE, state == PARTIAL
+        without = np.minimum(half + 1, nephrotic)
+        lowest = np.where(complete, hundredths(self._kidney.upcr_lowest), np.where(partial, complete_limit, without))
+        worst = np.maximum(without * self._kidney.no_response_spread, baseline * self._kidney.no_response_worst)
+        highest = np.where(
+            complete,
+            np.minimum(quiet, complete_limit - 1),
+            np.where(
+                partial,
+                np.minimum(np.minimum(half, nephrotic - 1), quiet),
+                np.minimum(worst, top).astype(np.int64),
+            ),
         )
         return lowest, highest
 
@@ -227,29 +267,31 @@ class VisitWriter:
         worsening = kidney.creatinine_no_response + kidney.creatinine_severity * severity
         centre += np.where(state > NO_RESPONSE, kidney.creatinine_response, worsening)
         # On the way to kidney failure creatinine climbs ever faster towards that of an eGFR of 15.
-        failing = (eskd_day != NO_DAY) & (state == NO_RESPONSE)
-        nearness = np.where(failing, np.minimum(day / np.maximum(eskd_day, 1), 1.0) ** 2, 0.0)
-        at_failure = np.log(self._creatinine_of(kidney.failure_egfr, patient, day))
-        centre = np.where(failing, np.maximum(centre, home + nearness * (at_failure - home)), centre)
+        failing = np.flatnonzero((eskd_day != NO_DAY) & (state == NO_RESPONSE))
+        nearness = np.minimum(day[failing] / np.maximum(eskd_day[failing], 1), 1.0) ** 2
+        at_failure = np.log(self._creatinine_of(kidney.failure_egfr, patient[failing], day[failing]))
+        climbing = home[failing] + nearness * (at_failure - home[failing])
+        centre[failing] = np.maximum(centre[failing], climbing)
         noise = self._random.standard_normal(len(patient))
         drawn = np.rint(np.exp(centre + kidney.creatinine_log_sd * noise)).astype(np.int64)
-        limit = np.select(
-            [state == COMPLETE, state == PARTIAL],
-            [
-                self._complete_creatinine[patient],
-                self._creatinine_of(self._response.near_normal_egfr, patient, day),
-            ],
-            self._creatinine_of(kidney.failure_egfr + 1.0, patient, day),
-        )
-        drawn = np.where(drawn > limit, self._below(limit), drawn)
-        on_dialysis = failing & (day > eskd_day)
-        drawn = np.where(on_dialysis, self._dialysis_creatinine(patient, day), drawn)
+        limit = self._complete_creatinine[patient]
+        for code, egfr in ((PARTIAL, self._response.near_normal_egfr), (NO_RESPONSE, kidney.failure_egfr + 1.0)):
+            those = np.flatnonzero(state == code)
+            limit[those] = self._creatinine_of(egfr, patient[those], day[those])
+        drawn = self._kept_below(drawn, limit, drawn > limit)
+        uniform = self._random.random(len(patient))[failing]
+        on_dialysis = day[failing] > eskd_day[failing]
+        those = failing[on_dialysis]
+        drawn[those] = self._dialysis_creatinine(patient[those], day[those], uniform[on_dialysis])
         return np.maximum(drawn, _LOWEST_CREATININE)
 
-    def _below(self, limit: IntArray) -> IntArray:
-        """Draw values scattered below ``limit``, as a laboratory would report them, rather than on it."""
-        z = np.abs(self._random.standard_normal(len(limit)))
-        return np.floor(limit * np.exp(-self._kidney.below_limit_log_sd * z)).astype(np.int64)
+    def _kept_below(self, values: IntArray, limit: IntArray, beyond: BoolArray) -> IntArray:
+        """Scatter values ``beyond`` a limit below it, as a laboratory would report them, rather than on it."""
+        z = self._random.standard_normal(len(limit))
+        those = np.flatnonzero(beyond)
+        scattered = limit[those] * np.exp(-self._kidney.below_limit_log_sd * np.abs(z[those]))
+        values[those] = np.floor(scattered).astype(np.int64)
+        return values
 
     def _creatinine_of(self, egfr: float, patient: IntArray, day: IntArray) -> IntArray:
         """Highest printed creatinine, in hundredths, that still gives at least ``egfr``."""
@@ -257,11 +299,28 @@ class VisitWriter:
         exact = creatinine_for_egfr(np.full(len(patient), egfr), age, self._baseline.female[patient])
         return np.floor(exact * 100.0).astype(np.int64)
 
-    def _dialysis_creatinine(self, patient: IntArray, day: IntArray) -> IntArray:
+    def _dialysis_creatinine(self, patient: IntArray, day: IntArray, uniform: Noise) -> IntArray:
         age = self._baseline.age_years[patient] + day / 365.25
-        egfr = self._random.uniform(*self._kidney.dialysis_egfr, len(patient))
+        lowest, highest = self._kidney.dialysis_egfr
+        egfr = lowest + (highest - lowest) * uniform
         exact = creatinine_for_egfr(egfr, age, self._baseline.female[patient])
         return np.ceil(exact * 100.0).astype(np.int64)
+
+
+def printed_egfr(visits: VisitRows, baseline: Baseline) -> FloatArray:
+    """Return the eGFR of each visit by CKD-EPI 2021 from the printed creatinine and the age that day, to one decimal.
+
+    The factors of creatinine and of age at the index date are computed once for each value, not for each visit.
+    """
+    who = visits.patient
+    highest = int(visits.creatinine.max())
+    printed = np.maximum(np.arange(highest + 1), 1) / 100.0
+    of_creatinine: FloatArray = np.stack([ckd_epi_2021(printed, 0.0, female) for female in (False, True)])
+    yearly = log(EGFR_PER_YEAR)
+    at_start = np.exp(yearly * baseline.age_years)
+    of_age = at_start[who] * np.exp(yearly / 365.25 * visits.day)
+    egfr: FloatArray = of_creatinine[baseline.female[who].astype(np.intp), visits.creatinine] * of_age
+    return np.round(egfr, 1)
 
 
 def write_visits(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from cohort.cli.console import print_line, progress, suggest, talk
 from cohort.cli.options import Out, Overwrite, Seed, StudyName
 from cohort.codes import DirtLevel
 from cohort.errors import UsageError
+
+if TYPE_CHECKING:
+    from synthetic.stream import PopulationPlan
 
 
 class Mode(StrEnum):
@@ -38,6 +41,14 @@ def generate(
     scenario: Annotated[
         str, typer.Option("--scenario", metavar="NAME|FILE", help="Dials of the patient model: a name, or a TOML file.")
     ] = "default",
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDR",
+            help="Dask scheduler whose workers write (population mode, extra cluster); the output is the same.",
+        ),
+    ] = None,
     reading: Annotated[
         str | None,
         typer.Option(
@@ -62,10 +73,10 @@ def generate(
     run that was interrupted is taken up again by the same command. The same seed gives the same bytes.
     """
     if mode is Mode.EXACT:
-        if patients is not None or jobs != 1:
+        if patients is not None or jobs != 1 or cluster is not None:
             raise UsageError(
                 "an exact cohort has the study's own size",
-                where="--patients, --jobs",
+                where="--patients, --jobs, --cluster",
                 remedy="leave them out or add --mode population",
             )
         _generate_exact(study, out, seed, scenario, reading, dirt, overwrite)
@@ -78,7 +89,7 @@ def generate(
             )
         if reading is not None:
             raise UsageError("an alternative reading is for exact mode", where="--reading", remedy="leave it out")
-        _generate_population(study, out, seed, scenario, patients, jobs, overwrite)
+        _write_population(_population_plan(study, seed, scenario, patients), out, jobs, cluster, overwrite)
     print_line(str(out))
     if dirt is not None:
         talk(f"registry twin: {out}/registry; its faults, with a count of each kind: {out}/truth/fault_kinds.csv")
@@ -99,15 +110,18 @@ def _generate_exact(
         generate_into(folder, record, seed, reading, dials, dirt)
 
 
-def _generate_population(
-    study: str, out: Path, seed: int, scenario: str, patients: int | None, jobs: int, overwrite: bool
-) -> None:
+def _population_plan(study: str, seed: int, scenario: str, patients: int | None) -> PopulationPlan:
     from synthetic.scenario import load_scenario
-    from synthetic.stream import PopulationPlan, write_population
+    from synthetic.stream import PopulationPlan
 
     if patients is None:
         raise UsageError("population mode needs a size", where="--patients", remedy="add for instance --patients 10000")
-    plan = PopulationPlan(study, seed, patients, load_scenario(scenario))
+    return PopulationPlan(study, seed, patients, load_scenario(scenario))
+
+
+def _write_population(plan: PopulationPlan, out: Path, jobs: int, cluster: str | None, overwrite: bool) -> None:
+    from synthetic.stream import write_population
+
     with progress() as bar:
         task = bar.add_task("writing patients", total=plan.parts)
-        write_population(plan, out, jobs=jobs, overwrite=overwrite, advance=lambda: bar.advance(task))
+        write_population(plan, out, jobs=jobs, cluster=cluster, overwrite=overwrite, advance=lambda: bar.advance(task))

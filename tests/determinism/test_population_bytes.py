@@ -89,6 +89,7 @@ def test_two_parts_written_in_either_order_are_the_same(plan: PopulationPlan, tm
     for order in ((0, 1), (1, 0)):
         folder = tmp_path / str(order[0])
         folder.mkdir()
+        (folder / "plan.json").write_text(plan.text, encoding="utf-8")
         for part in order:
             stream.write_part(plan, setting, folder, part)
     assert contents(tmp_path / "0") == contents(tmp_path / "1")
