@@ -54,9 +54,9 @@ class Identifiers:
 
 @dataclass(frozen=True, slots=True)
 class Nullable:
-    """Whole numbers of which those where ``missing`` is true are unknown, both of shape ``(n,)``."""
+    """Whole numbers or truth values of which those where ``missing`` is true are unknown, both of shape ``(n,)``."""
 
-    values: WholeArray
+    values: WholeArray | npt.NDArray[np.bool_]
     missing: npt.NDArray[np.bool_]
 
 
@@ -166,9 +166,9 @@ def _series(values: ColumnValues) -> Any:
     if isinstance(values, Identifiers):
         return values.values[values.position].astype(np.str_)
     if isinstance(values, Nullable):
-        whole = pd.array(np.where(values.missing, 0, values.values), dtype="Int32")
-        whole[values.missing] = pd.NA
-        return whole
+        if values.values.dtype == np.bool_:
+            return pd.arrays.BooleanArray(values.values.astype(np.bool_), values.missing.copy())
+        return pd.arrays.IntegerArray(values.values.astype(np.int32), values.missing.copy())
     if values.dtype.kind == "M":
         return values.astype("datetime64[s]")
     return values.astype(np.int64) if values.dtype.kind == "i" else values
@@ -184,17 +184,25 @@ def _arrow_array(values: ColumnValues, column: Column) -> pa.Array:
         return pa.DictionaryArray.from_arrays(position, pa.array(list(values.names), pa.string()))
     if isinstance(values, Identifiers):
         return _identifiers(values)
+    if isinstance(values, Nullable) and values.values.dtype == np.bool_:
+        return _truth_values(values.values, values.missing)
     if isinstance(values, Nullable):
         return _primitive(values.values, np.int32, pa.int32(), values.missing)
     if column.kind is Kind.BOOLEAN:
-        bits = np.packbits(values, bitorder="little")
-        return pa.Array.from_buffers(pa.bool_(), len(values), [None, pa.py_buffer(bits)])
+        return _truth_values(values, None)
     if column.kind is Kind.DATE:
         return _primitive(values.astype("datetime64[D]").view(np.int64), np.int32, pa.date32())
     if column.kind is Kind.INTEGER:
         return _primitive(values, np.int32, pa.int32())
     missing = np.isnan(values) if column.nullable else None
     return _primitive(values, np.float64, pa.float64(), missing)
+
+
+def _truth_values(values: Values, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
+    import pyarrow as pa
+
+    valid = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [valid, pa.py_buffer(np.packbits(values, bitorder="little"))])
 
 
 def _primitive(

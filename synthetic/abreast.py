@@ -183,9 +183,11 @@ def walk_abreast(design: Design, model: PatientModel, population: Population, ra
         )
         for arm in range(len(design.sizes))
     ]
+    rate = model.course.eskd_rate / 100 / 365.25
     for visit in range(len(day)):
         if visit:
-            wanted = model.course.eskd_rate / 100 / 365.25 * float(day[visit] - day[visit - 1])
+            # Nobody fails before the first visit; the later intervals make up for it.
+            wanted = rate * float(day[visit] - day[visit - 1]) * float(day[-1] / (day[-1] - day[0]))
             level[visit] = _failure_level(lanes, probability, failure, visit, wanted)
         for lane in lanes:
             size = design.sizes[lane.arm]

@@ -25,14 +25,16 @@ _LARGEST_WINDOW = 0.45
 class Attendance:
     """Visits and follow-up of ``n`` patients over ``v`` scheduled visits after day 0.
 
-    ``last_visit`` is the position of the last visit under observation (-1: only day 0); ``visit_day`` and ``missed``
-    have shape ``(n, v)``: the day each visit takes or would take place, and whether it is missed by a patient who
-    stays under observation. ``death_day`` is the day of death, observed or not, or ``NO_DAY``.
+    ``last_visit`` is the position of the last visit under observation (-1: only day 0). Of shape ``(n, v)``:
+    ``visit_day``, the day each visit takes or would take place; ``missed``, whether it is missed by a patient who
+    stays under observation; ``untested``, whether a missed visit took place without kidney tests. ``death_day`` is the
+    day of death, observed or not, or ``NO_DAY``.
     """
 
     last_visit: IntArray
     visit_day: IntArray
     missed: BoolArray
+    untested: BoolArray
     follow_up_days: IntArray
     end_reason: npt.NDArray[np.str_]
     death_day: IntArray
@@ -103,7 +105,8 @@ def attendance_by_count(
     later = mortality.day_after(end, visit_day, leaving.death, random)
     death_day = np.where(reason == EndReason.DEATH.value, end, later)
     index_date = _draw_index_dates(reason, end, leaving.tacrolimus, parts, random)
-    return Attendance(last, visit_day, np.zeros_like(visit_day, dtype=bool), end, reason, death_day, index_date)
+    nobody = np.zeros_like(visit_day, dtype=bool)
+    return Attendance(last, visit_day, nobody, nobody, end, reason, death_day, index_date)
 
 
 def attendance_by_chance(
@@ -134,7 +137,8 @@ def attendance_by_chance(
     )
     reason = np.where(alive <= left, EndReason.DEATH.value, reason)
     index_date = _draw_index_dates(reason, end, leaving.tacrolimus, parts, random)
-    return Attendance(last, visit_day, np.zeros_like(visit_day, dtype=bool), end, reason, death_day, index_date)
+    nobody = np.zeros_like(visit_day, dtype=bool)
+    return Attendance(last, visit_day, nobody, nobody, end, reason, death_day, index_date)
 
 
 def _last_visit_by_count(leaving: Leaving, numbers: IntArray, random: np.random.Generator) -> IntArray:

@@ -76,13 +76,22 @@ def contradicts_print(study: Study, story: Story) -> bool:
 def _last_laboratory_values(story: Story) -> Iterator[tuple[FloatArray, BoolArray]]:
     """Yield the values print calls similar at the last scheduled visit, each with who of the seen is treated."""
     visits, baseline = story.visits, story.assigned.baseline
-    rows = visits.month == visits.month.max()
-    who, labs, upcr = visits.patient[rows], visits.labs, visits.upcr[rows]
-    age = baseline.age_years[who] + visits.day[rows] / 365.25
-    egfr = np.round(ckd_epi_2021(visits.creatinine[rows] / 100.0, age, baseline.female[who]), 1)
-    renal = labs.urine_casts[rows].astype(np.int64) + (labs.urine_rbc[rows] > 5) + (upcr > 50)
-    for values in (upcr, egfr, labs.anti_dsdna[rows], labs.c3[rows], labs.c4[rows], renal):
-        yield values.astype(np.float64), story.assigned.tacrolimus[who]
+    rows, gaps = visits.month == visits.month.max(), story.gaps
+    labs, creatinine = visits.labs, visits.creatinine / 100.0
+    age = baseline.age_years[visits.patient] + visits.day / 365.25
+    egfr = np.round(ckd_epi_2021(creatinine, age, baseline.female[visits.patient]), 1)
+    renal = labs.urine_casts.astype(np.int64) + (labs.urine_rbc > 5) + (visits.upcr > 50)
+    measured = (
+        (visits.upcr, gaps.kidney),
+        (egfr, gaps.kidney),
+        (labs.anti_dsdna, gaps.anti_dsdna),
+        (labs.c3, gaps.c3),
+        (labs.c4, gaps.c4),
+        (renal, gaps.kidney),
+    )
+    for values, missing in measured:
+        seen = rows & ~missing
+        yield values[seen].astype(np.float64), story.assigned.tacrolimus[visits.patient[seen]]
 
 
 def _first(events: EventRows, codes: tuple[Event, ...], end: IntArray, horizon: float) -> tuple[FloatArray, BoolArray]:

@@ -8,6 +8,7 @@ course itself (informative: no covariate explains it).
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +39,14 @@ def missing_driver(baseline: Covariates, noise: CourseNoise, model: MissingModel
     if model.mechanism == Mechanism.MCAR:
         return np.zeros_like(noise.score)
     if model.mechanism == Mechanism.MAR:
-        proteinuria = np.log(baseline.upcr / _UPCR_CENTRE) / _UPCR_LOG_SD
+        proteinuria = proteinuria_score(baseline.upcr)
         return np.broadcast_to((model.strength * proteinuria)[:, None], noise.score.shape)
     return np.asarray(-model.strength * noise.score)
+
+
+def proteinuria_score(upcr: npt.NDArray[np.integer[Any]]) -> FloatArray:
+    """Return proteinuria, in hundredths of g/g, as standard deviations of its logarithm above a usual baseline."""
+    return np.asarray(np.log(upcr / _UPCR_CENTRE) / _UPCR_LOG_SD)
 
 
 def retained(assessed: IntArray, sizes: IntArray, model: MissingModel) -> IntArray:
@@ -82,6 +88,11 @@ def miss_by_chance(
     """Draw who misses each visit; ``attends``, shape ``(arms, v)``, are the log odds of attending; shape ``(n, v)``."""
     stays = np.arange(driver.shape[1]) <= last_visit[:, None]
     return np.asarray(stays & (random.random(driver.shape) >= attend_probability(attends[arm], driver)))
+
+
+def draw_untested(missed: BoolArray, model: MissingModel, random: np.random.Generator) -> BoolArray:
+    """Draw which ``missed`` visits took place without kidney tests, so that nobody can judge response; ``(n, v)``."""
+    return np.asarray(missed & (random.random(missed.shape) < model.without_kidney_tests))
 
 
 def attend_probability(attends: FloatArray | float, driver: FloatArray) -> FloatArray:

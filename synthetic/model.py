@@ -37,7 +37,9 @@ class BaselineModel:
         _A,
         f"III and IV as in {_PARK}; the rest shared out, since You 2009 (n 67) holds class II and more class V",
     )
-    activity_mean: float = parameter(8.2, "points, proliferative classes", _A, f"all classes in {_MOK}")
+    activity_mean: float = parameter(
+        9.15, "points, proliferative classes", _D, f"mean of all classes 8.2, classes II and V counted as below, {_MOK}"
+    )
     activity_sd: float = parameter(3.4, "points, proliferative classes", _A, f"all classes in {_MOK}")
     quiet_class_activity: float = parameter(0.35, "share of activity index in classes II and V", _A, _PLAUSIBLE)
     chronicity_mean: float = parameter(2.6, "points", _B, _MOK)
@@ -45,12 +47,16 @@ class BaselineModel:
     hypertension: float = parameter(0.39, "proportion", _B, _MOK)
     diabetes: float = parameter(0.08, "proportion", _A, "borrowable figure is 3 of 17 patients (PMC9615980), too few")
     refractory: float = parameter(0.35, "proportion", _A, "the paper speaks of patients who did not reach remission")
-    upcr_median: float = parameter(3.0, "g/g", _A, f"between the two groups of {_KWON}: 4.63 and 2.41 g/g")
-    upcr_log_sd: float = parameter(0.75, "log g/g", _A, f"below 0.84 and 1.04 from the interquartile ranges of {_KWON}")
+    upcr_median: float = parameter(2.8, "g/g", _A, f"between the two groups of {_KWON}: 4.63 and 2.41 g/g")
+    upcr_log_sd: float = parameter(0.7, "log g/g", _A, f"below 0.84 and 1.04 from the interquartile ranges of {_KWON}")
     upcr_minimum: float = parameter(1.0, "g/g", _A, "a partial response must be possible")
     upcr_maximum: float = parameter(18.0, "g/g", _A, _PLAUSIBLE)
-    creatinine_median: float = parameter(0.80, "mg/dL", _B, _IJMS)
-    creatinine_log_sd: float = parameter(0.335, "log mg/dL", _D, f"interquartile range 0.70-1.10 of {_IJMS}")
+    creatinine_median: float = parameter(
+        0.90, "mg/dL", _A, f"0.80 in mixed activity ({_IJMS}), 0.93 by mean and SD in active disease (PMC3674621, n 52)"
+    )
+    creatinine_log_sd: float = parameter(
+        0.37, "log mg/dL", _A, f"0.335 by the interquartile range of {_IJMS}, 0.51 in PMC3674621 (n 52)"
+    )
     creatinine_minimum: float = parameter(0.40, "mg/dL", _A, _PLAUSIBLE)
     creatinine_maximum: float = parameter(3.0, "mg/dL", _B, "entry limit of the Liu 2015 trial (NCT00876616)")
     class_v_upcr_ratio: float = parameter(1.25, "ratio", _A, "membranous disease leaks more protein")
@@ -132,8 +138,8 @@ class MissingModel:
     missed_visit_share: float = parameter(
         0.0, "share of unassessed patients who stay under observation", _A, "print gives only how many are assessed"
     )
-    without_urine: float = parameter(
-        0.0, "share of missed visits that took place without urine", _A, "print gives only how many are assessed"
+    without_kidney_tests: float = parameter(
+        0.0, "share of missed visits that took place without kidney tests", _A, "print gives only how many are assessed"
     )
     laboratory: float = parameter(
         0.0, "probability that a secondary value is missing at a visit", _A, "complete unless asked otherwise"
@@ -272,7 +278,7 @@ class LaboratoryModel:
     activity_severity: float = parameter(0.2, "activity per SD of severity", _A, "direction assumed")
     activity_sd: float = parameter(0.6, "activity", _A, _PLAUSIBLE)
     memory: float = parameter(
-        0.5, "share of variance that stays with the patient", _A, "a patient's values resemble each other"
+        0.7, "share of variance that stays with the patient", _A, "a patient's values resemble each other"
     )
     male_hemoglobin: float = parameter(1.2, "g/dL added in men", _A, "direction known, size ours")
     complement_shared: float = parameter(0.6, "correlation of C3 and C4 noise", _A, "consumed together")
@@ -290,7 +296,7 @@ class LaboratoryModel:
     c4_log_sd: float = parameter(0.35, "log mg/dL", _A, _PLAUSIBLE)
     dsdna_median: float = parameter(11.0, "IU/mL", _A, f"14.2 in mixed activity, {_IJMS}")
     dsdna_slope: float = parameter(1.0, "log per unit of activity", _A, "rises with activity")
-    dsdna_log_sd: float = parameter(0.9, "log IU/mL", _A, _PLAUSIBLE)
+    dsdna_log_sd: float = parameter(0.8, "log IU/mL", _A, _PLAUSIBLE)
     dsdna_detection_limit: float = parameter(1.0, "IU/mL", _A, _PLAUSIBLE)
     hemoglobin_mean: float = parameter(12.4, "g/dL", _A, "11.4 in 17 LN patients (PMC9615980), better in remission")
     hemoglobin_slope: float = parameter(-0.55, "g/dL per unit of activity", _A, "falls with activity")
@@ -311,6 +317,7 @@ class KidneyModel:
 
     upcr_lowest: float = parameter(0.05, "g/g", _A, _PLAUSIBLE)
     upcr_highest: float = parameter(20.0, "g/g", _A, _PLAUSIBLE)
+    largest_upcr_fall: float = parameter(25.0, "ratio of the visit before, at most", _A, _PLAUSIBLE)
     no_response_spread: float = parameter(1.5, "highest over lowest UPCR without response, at least", _A, _PLAUSIBLE)
     no_response_worst: float = parameter(1.25, "highest UPCR without response over baseline", _A, _PLAUSIBLE)
     creatinine_memory: float = parameter(0.6, "weight of the visit before, on the log scale", _A, "level persists")

@@ -15,7 +15,7 @@ from synthetic.calendar import attendance_by_chance
 from synthetic.calibrate import ThresholdCut
 from synthetic.coarse import CoarseNoise
 from synthetic.course import COMPLETE, PARTIAL, draw_noise, walk_course
-from synthetic.missing import miss_by_chance, missing_driver
+from synthetic.missing import draw_untested, miss_by_chance, missing_driver
 from synthetic.observed import observe
 from synthetic.setting import Setting
 from synthetic.story import FollowUp, Story, finish_story, leaving_of, patient_ids
@@ -68,7 +68,8 @@ def draw_patients(ids: npt.NDArray[np.bytes_], setting: Setting, own: SeedTree) 
         calibration.attends,
         own.child("missed").generator(),
     )
-    attendance = replace(attendance, missed=missed)
+    untested = draw_untested(missed, model.missing, own.child("untested").generator())
+    attendance = replace(attendance, missed=missed, untested=untested)
     cut = calibration.cut(arm)
     walked = walk_course(noise, calibration.hazards(baseline, arm, model), attendance.visit_day, cut, model.course)
     position = threshold_positions(walked.state, walked.score, cut)

@@ -23,7 +23,8 @@ from synthetic.design import Design
 from synthetic.events import EventRows, adverse_event_rows, doubling_rows, first_day, join_events, renal_rows
 from synthetic.exact_course import walk_to_counts
 from synthetic.findings import contradicts_print
-from synthetic.missing import miss_by_count, missing_driver, retained
+from synthetic.gaps import LaboratoryGaps, draw_gaps
+from synthetic.missing import draw_untested, miss_by_count, missing_driver, retained
 from synthetic.model import PatientModel
 from synthetic.observed import ObservedCourse, observe
 from synthetic.treatments import (
@@ -71,6 +72,7 @@ class Story:
     stops: Stops
     prednisolone: npt.NDArray[np.float64]
     events: EventRows
+    gaps: LaboratoryGaps
 
 
 def draw_exact_story(
@@ -146,7 +148,8 @@ def _draw_course(
         counts.assessed,
         tree.child("missed").generator(),
     )
-    attendance = replace(attendance, missed=missed)
+    untested = draw_untested(missed, model.missing, tree.child("untested").generator())
+    attendance = replace(attendance, missed=missed, untested=untested)
     walked = walk_to_counts(
         noise, calibration.hazards(baseline, assigned.arm, model), attendance, assigned.arm, design, model
     )
@@ -199,4 +202,7 @@ def finish_story(
     events = join_events([*renal_rows(flares, eskd_day, attendance), doubling_rows(visits, baseline), adverse])
     dosing = source(tree.child("prednisolone").generator())
     prednisolone = prednisolone_dose(visits, course.flare_day, model.treatment, dosing)
-    return Story(ids, assigned, attendance, follow_up.noise, course, visits, treatment, stops, prednisolone, events)
+    gaps = draw_gaps(visits, baseline, model.missing, source(tree.child("gaps").generator()))
+    return Story(
+        ids, assigned, attendance, follow_up.noise, course, visits, treatment, stops, prednisolone, events, gaps
+    )

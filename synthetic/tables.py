@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,7 @@ from cohort.codes import (
     StopReason,
 )
 from cohort.columns import Coded, Columns, Identifiers, Nullable, data_frame, names_of
-from cohort.response import IntArray
+from cohort.response import BoolArray, IntArray
 from cohort.schema import EVENTS, PATIENTS, TREATMENTS, TRUTH_TABLES, VISITS
 from cohort.seeds import SeedTree
 from synthetic.assignment import arm_probabilities
@@ -87,28 +88,33 @@ def visits_columns(
     source: Callable[[np.random.Generator], NoiseSource] = lambda generator: generator,
 ) -> Columns:
     """Return the columns of the table visits; ``source`` makes of a generator what levels are drawn from."""
-    visits, baseline = story.visits, story.assigned.baseline
-    who = visits.patient
+    visits, baseline, gaps = story.visits, story.assigned.baseline, story.gaps
+    who, kidney = visits.patient, gaps.kidney
     return {
         "patient_id": Identifiers(who, story.ids),
         "visit_month": Nullable(visits.month, visits.month == UNSCHEDULED),
         "day": visits.day,
-        "upcr_g_g": visits.upcr / 100.0,
-        "serum_creatinine_mg_dl": visits.creatinine / 100.0,
-        "egfr_ml_min_1_73m2": printed_egfr(visits, baseline),
-        "albumin_g_dl": visits.labs.albumin,
-        "c3_mg_dl": visits.labs.c3,
-        "c4_mg_dl": visits.labs.c4,
-        "anti_dsdna_iu_ml": visits.labs.anti_dsdna,
-        "hemoglobin_g_dl": visits.labs.hemoglobin,
-        "urine_rbc_hpf": visits.labs.urine_rbc,
-        "urine_casts": visits.labs.urine_casts,
-        "sledai_2k": visits.labs.sledai,
+        "upcr_g_g": _unless(kidney, visits.upcr / 100.0),
+        "serum_creatinine_mg_dl": _unless(kidney, visits.creatinine / 100.0),
+        "egfr_ml_min_1_73m2": _unless(kidney, printed_egfr(visits, baseline)),
+        "albumin_g_dl": _unless(gaps.albumin, visits.labs.albumin),
+        "c3_mg_dl": _unless(gaps.c3, visits.labs.c3),
+        "c4_mg_dl": _unless(gaps.c4, visits.labs.c4),
+        "anti_dsdna_iu_ml": _unless(gaps.anti_dsdna, visits.labs.anti_dsdna),
+        "hemoglobin_g_dl": _unless(gaps.hemoglobin, visits.labs.hemoglobin),
+        "urine_rbc_hpf": Nullable(visits.labs.urine_rbc, kidney),
+        "urine_casts": Nullable(visits.labs.urine_casts, kidney),
+        "sledai_2k": Nullable(visits.labs.sledai, gaps.sledai),
         "prednisolone_mg_day": story.prednisolone,
         "tacrolimus_trough_ng_ml": tacrolimus_trough(
             visits, story.treatment, story.stops, model.treatment, source(tree.child("trough").generator())
         ),
     }
+
+
+def _unless(missing: BoolArray, values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """Return ``values`` with NaN where they are ``missing``."""
+    return np.where(missing, np.float32("nan"), values) if missing.any() else values
 
 
 def treatments_columns(story: Story, model: PatientModel, tree: SeedTree) -> Columns:

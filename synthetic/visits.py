@@ -36,7 +36,10 @@ _LOWEST_CREATININE = 35
 
 @dataclass(frozen=True, slots=True)
 class VisitRows:
-    """One element per visit: position of the patient, scheduled month, day, UPCR and creatinine in hundredths."""
+    """One element per visit: position of the patient, scheduled month, day, UPCR and creatinine in hundredths.
+
+    Kidney tests of ``untested`` visits were not done: their values there are those of the visit before.
+    """
 
     patient: WholeArray
     month: WholeArray
@@ -44,6 +47,7 @@ class VisitRows:
     upcr: WholeArray
     creatinine: WholeArray
     labs: Secondary
+    untested: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class VisitWriter:
         number = baseline.laboratory_level.dtype
         self._creatinine = baseline.creatinine.astype(number)
         self._home = self._creatinine.copy()
+        self._upcr = baseline.upcr.copy()
         self._written = np.zeros(baseline.size, dtype=np.int64)
         self._lowest = [np.zeros(baseline.size, dtype=np.int64) for _ in range(3)]
         self._half = baseline.upcr * (100 - round(response.partial_reduction * 100)) // 100
@@ -96,11 +101,9 @@ class VisitWriter:
         """Write the visit of day 0."""
         everybody = np.arange(self._baseline.size)
         zero = np.zeros(self._baseline.size, dtype=np.int64)
-        self._append(
-            VisitRows(everybody, zero, zero, self._baseline.upcr, self._baseline.creatinine, self._baseline.labs)
-        )
+        self._append(everybody, 0, zero, self._baseline.upcr, self._baseline.creatinine, self._baseline.labs)
 
-    def write_flares(self, patient: IntArray, day: IntArray, sustained: BoolArray) -> None:
+    def write_flares(self, patient: IntArray, day: IntArray, sustained: BoolArray, eskd_day: IntArray) -> None:
         """Write an unscheduled visit that shows a flare for each of the patients, all of them in response."""
         kidney, size = self._kidney, len(patient)
         reference = Reference(*(lowest[patient] for lowest in self._lowest))
@@ -116,6 +119,9 @@ class VisitWriter:
         rise = creatinine_flare_rise(reference.creatinine, self._flare)
         raised = reference.creatinine + rise + np.floor(100 * kidney.flare_creatinine_sd * z[1]).astype(np.int64)
         steady = np.minimum(np.rint(self._creatinine[patient]).astype(np.int64), reference.creatinine + rise - 1)
+        failing = np.flatnonzero((eskd_day != NO_DAY) & ~mild)
+        climbing = np.exp(self._climbing(patient[failing], day[failing], eskd_day[failing]))
+        steady[failing] = np.maximum(steady[failing], np.floor(climbing).astype(np.int64))
         renal = ~mild & (coin[1] < self._model.course.creatinine_flare)
         most = self._creatinine_of(kidney.failure_egfr + 1.0, patient, day)
         creatinine = np.minimum(np.where(renal, raised, steady), most)
@@ -125,7 +131,7 @@ class VisitWriter:
         grade = flare_grade(upcr, creatinine, labs.urine_rbc, labs.urine_casts, reference, self._flare)
         self._in_response[patient] = False
         self._creatinine[patient] = creatinine
-        self._append(VisitRows(patient, np.full(size, UNSCHEDULED), day, upcr, creatinine, labs))
+        self._append(patient, UNSCHEDULED, day, upcr, creatinine, labs)
         self._flares.append(FlareRows(patient, day, grade))
 
     def write_scheduled(
@@ -157,7 +163,7 @@ class VisitWriter:
         # A sediment that turns active while the response lasts would be a flare of its own.
         turned = continuing & (reference.rbc < self._flare.rbc_quiet) & (labs.urine_rbc > self._flare.rbc_active)
         labs = with_sediment(labs, labs.urine_rbc, labs.urine_casts & ~turned)
-        self._append(VisitRows(patient, np.full(len(patient), month), day, upcr, creatinine, labs))
+        self._append(patient, month, day, upcr, creatinine, labs)
         starting = responding & ~continuing
         for lowest_so_far, before, value in zip(
             self._lowest,
@@ -168,6 +174,11 @@ class VisitWriter:
             lowest_so_far[patient] = np.where(starting, value, np.minimum(before, value))
         self._in_response[patient] = continuing | starting
 
+    def write_untested(self, patient: IntArray, month: int, day: IntArray) -> None:
+        """Write a scheduled visit without kidney tests for each of the patients."""
+        upcr, creatinine = self._upcr[patient], np.rint(self._creatinine[patient]).astype(np.int64)
+        self._append(patient, month, day, upcr, creatinine, self._draw_labs(patient, upcr, lift=0.0), untested=True)
+
     def write_kidney_failure(self, patient: IntArray, day: IntArray) -> None:
         """Write an unscheduled visit with eGFR below 15, none of the patients being in response."""
         half = self._baseline.upcr[patient] // 2
@@ -176,7 +187,7 @@ class VisitWriter:
         upcr = np.ceil(least * np.exp(self._kidney.flare_upcr_log_sd * z)).astype(np.int64)
         creatinine = self._dialysis_creatinine(patient, day, self._random.random(len(patient)))
         labs = self._draw_labs(patient, upcr, lift=self._kidney.failure_activity)
-        self._append(VisitRows(patient, np.full(len(patient), UNSCHEDULED), day, upcr, creatinine, labs))
+        self._append(patient, UNSCHEDULED, day, upcr, creatinine, labs)
         # Unlike the others, this visit may lie before some already written: it changes place with them.
         failure, passed = np.full(self._baseline.size, np.iinfo(np.int64).max), np.zeros_like(self._written)
         failure[patient] = day
@@ -208,6 +219,7 @@ class VisitWriter:
             labs=Secondary(
                 *(placed([getattr(part.labs, field.name) for part in self._rows]) for field in fields(Secondary))
             ),
+            untested=placed([part.untested for part in self._rows]),
         )
 
     def flares(self) -> FlareRows:
@@ -218,11 +230,25 @@ class VisitWriter:
             *(np.concatenate([empty, *(getattr(part, name) for part in parts)]) for name in ("patient", "day", "grade"))
         )
 
-    def _append(self, part: VisitRows) -> None:
+    def _append(
+        self,
+        patient: IntArray,
+        month: int,
+        day: IntArray,
+        upcr: IntArray,
+        creatinine: IntArray,
+        labs: Secondary,
+        *,
+        untested: bool = False,
+    ) -> None:
         """Add visits, at most one a patient, after those written before."""
-        self._rows.append(part)
-        self._nth.append(self._written[part.patient])
-        self._written[part.patient] += 1
+        size = len(patient)
+        self._rows.append(
+            VisitRows(patient, np.full(size, month), day, upcr, creatinine, labs, np.full(size, untested))
+        )
+        self._upcr[patient] = upcr
+        self._nth.append(self._written[patient])
+        self._written[patient] += 1
 
     def _upcr_band(
         self, patient: IntArray, state: IntArray, reference: Reference, continuing: BoolArray
@@ -236,7 +262,10 @@ class VisitWriter:
         quiet = np.where(continuing, upcr_flare_limit(reference.upcr, self._flare) - 1, top)
         complete, partial = state == COMPLETE, state == PARTIAL
         without = np.minimum(half + 1, nephrotic)
-        lowest = np.where(complete, hundredths(self._kidney.upcr_lowest), np.where(partial, complete_limit, without))
+        # Proteinuria does not vanish between two visits.
+        least = np.floor(self._upcr[patient] / self._kidney.largest_upcr_fall).astype(np.int64)
+        least = np.clip(least, hundredths(self._kidney.upcr_lowest), complete_limit - 1)
+        lowest = np.where(complete, least, np.where(partial, complete_limit, without))
         worst = np.maximum(without * self._kidney.no_response_spread, baseline * self._kidney.no_response_worst)
         highest = np.where(
             complete,
@@ -247,7 +276,7 @@ class VisitWriter:
                 np.minimum(worst, top).astype(np.int64),
             ),
         )
-        return lowest, highest
+        return np.minimum(lowest, highest), highest
 
     def _draw_labs(self, patient: IntArray, upcr: IntArray, lift: float) -> Secondary:
         own = LabPatient(
@@ -266,11 +295,8 @@ class VisitWriter:
         severity = np.maximum(self._baseline.latent_severity[patient], 0.0)
         worsening = kidney.creatinine_no_response + kidney.creatinine_severity * severity
         centre += np.where(state > NO_RESPONSE, kidney.creatinine_response, worsening)
-        # On the way to kidney failure creatinine climbs ever faster towards that of an eGFR of 15.
         failing = np.flatnonzero((eskd_day != NO_DAY) & (state == NO_RESPONSE))
-        nearness = np.minimum(day[failing] / np.maximum(eskd_day[failing], 1), 1.0) ** 2
-        at_failure = np.log(self._creatinine_of(kidney.failure_egfr, patient[failing], day[failing]))
-        climbing = home[failing] + nearness * (at_failure - home[failing])
+        climbing = self._climbing(patient[failing], day[failing], eskd_day[failing])
         centre[failing] = np.maximum(centre[failing], climbing)
         noise = self._random.standard_normal(len(patient))
         drawn = np.rint(np.exp(centre + kidney.creatinine_log_sd * noise)).astype(np.int64)
@@ -284,6 +310,13 @@ class VisitWriter:
         those = failing[on_dialysis]
         drawn[those] = self._dialysis_creatinine(patient[those], day[those], uniform[on_dialysis])
         return np.maximum(drawn, _LOWEST_CREATININE)
+
+    def _climbing(self, patient: IntArray, day: IntArray, eskd_day: IntArray) -> FloatArray:
+        """Log creatinine on the way to kidney failure, climbing ever faster from the patient's own level."""
+        home = np.log(self._home[patient])
+        nearness = np.minimum(day / np.maximum(eskd_day, 1), 1.0) ** 2
+        at_failure = np.log(self._creatinine_of(self._kidney.failure_egfr, patient, day))
+        return np.asarray(home + nearness * (at_failure - home))
 
     def _kept_below(self, values: IntArray, limit: IntArray, beyond: BoolArray) -> IntArray:
         """Scatter values ``beyond`` a limit below it, as a laboratory would report them, rather than on it."""
@@ -342,12 +375,16 @@ def write_visits(
     writer.write_baseline()
     for visit, month in enumerate(months):
         flaring = np.flatnonzero(course.flare_day[:, visit] != NO_DAY)
-        writer.write_flares(flaring, course.flare_day[flaring, visit], course.sustained[flaring, visit])
+        writer.write_flares(
+            flaring, course.flare_day[flaring, visit], course.sustained[flaring, visit], eskd_day[flaring]
+        )
         seen = np.flatnonzero(attendance.attended[:, visit])
         day = attendance.visit_day[seen, visit]
         writer.write_scheduled(
             seen, int(month), day, course.state[seen, visit], course.band_position[seen, visit], eskd_day[seen]
         )
+        untested = np.flatnonzero(attendance.untested[:, visit])
+        writer.write_untested(untested, int(month), attendance.visit_day[untested, visit])
     failing = np.flatnonzero(eskd_day != NO_DAY)
     writer.write_kidney_failure(failing, eskd_day[failing])
     return writer.rows(), writer.flares()
