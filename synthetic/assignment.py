@@ -9,8 +9,10 @@ import numpy.typing as npt
 
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
+from cohort.seeds import SeedTree
 from synthetic.baseline import Baseline, Covariates, draw_baseline
 from synthetic.design import Design
+from synthetic.groups import join_patients, select_patients
 from synthetic.model import AssignmentModel, PatientModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -24,22 +26,34 @@ class AssignedBaseline:
     """Baseline patients with their arm.
 
     ``arm`` (position) and ``tacrolimus`` have shape ``(n,)``; ``logit`` is the log odds of tacrolimus up to a
-    constant, without the calendar term; ``draws`` counts the candidate assignments until one met the conditions.
+    constant, without the calendar term; ``draws``, shape ``(r,)``, counts the candidate assignments of each replicate
+    until one met the conditions.
     """
 
     baseline: Baseline
     arm: IntArray
     tacrolimus: BoolArray
     logit: FloatArray
-    draws: int
+    draws: IntArray
+
+    def replicates(self, rows: IntArray, per_replicate: int) -> AssignedBaseline:
+        """Return the replicates ``rows`` of ``per_replicate`` patients each."""
+        patients = (rows[:, None] * per_replicate + np.arange(per_replicate)).ravel()
+        return AssignedBaseline(
+            select_patients(self.baseline, patients),
+            self.arm[patients],
+            self.tacrolimus[patients],
+            self.logit[patients],
+            self.draws[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """How the arms of ``k`` candidate assignments of the same ``n`` patients compare on ``m`` covariates.
+    """How the arms of ``k`` candidate assignments compare on ``m`` covariates in each of ``r`` replicates.
 
-    ``smd`` and ``p_value`` have shape ``(m, k)``; the p-value of pure class V and whether it is more frequent on
-    tacrolimus have shape ``(k,)``.
+    ``smd`` and ``p_value`` have shape ``(r, m, k)``; the p-value of pure class V and whether it is more frequent on
+    tacrolimus have shape ``(r, k)``.
     """
 
     smd: FloatArray
@@ -85,9 +99,9 @@ def compare_arms(baseline: Baseline, tacrolimus: BoolArray) -> Balance:
     Parameters
     ----------
     baseline
-        ``n`` patients; every balance covariate varies.
+        ``n`` patients of each of ``r`` replicates; every balance covariate varies in each.
     tacrolimus
-        Candidate assignments, shape ``(n, k)``, all with the same number of treated patients.
+        Candidate assignments, shape ``(r, n, k)``, all with the same number of treated patients.
 
     Returns
     -------
@@ -96,49 +110,57 @@ def compare_arms(baseline: Baseline, tacrolimus: BoolArray) -> Balance:
     """
     from scipy.special import chdtrc, stdtr
 
-    values = np.stack(list(baseline.balance_covariates().values()))
-    binary = np.array([len(np.unique(row)) == 2 for row in values])
+    replicates, per_replicate, _ = tacrolimus.shape
+    columns = np.stack(list(baseline.balance_covariates().values()))
+    values = columns.reshape(len(columns), replicates, per_replicate).transpose(1, 0, 2)
+    binary = ((values == values.min(axis=2, keepdims=True)) | (values == values.max(axis=2, keepdims=True))).all(axis=2)
     # Standardised first, so that variances from sums of squares lose no digits.
-    values = (values - values.mean(axis=1, keepdims=True)) / values.std(axis=1, keepdims=True)
+    values = _standardised(values)
     treated = tacrolimus.astype(np.float64)
-    n1 = int(tacrolimus[:, 0].sum())
-    n0 = len(treated) - n1
-    m1, m0 = values @ treated / n1, values @ (1.0 - treated) / n0
-    v1 = (values**2 @ treated - n1 * m1**2) / (n1 - 1)
-    v0 = (values**2 @ (1.0 - treated) - n0 * m0**2) / (n0 - 1)
+    n1 = int(tacrolimus[0, :, 0].sum())
+    n0 = per_replicate - n1
+    # The values sum to zero and their squares to the number of patients, so the other arm follows from the treated.
+    total, squares = values @ treated, values**2 @ treated
+    m1, m0 = total / n1, -total / n0
+    v1 = (squares - n1 * m1**2) / (n1 - 1)
+    v0 = (per_replicate - squares - n0 * m0**2) / (n0 - 1)
     difference = m1 - m0
     error = v1 / n1 + v0 / n0
     degrees = error**2 / ((v1 / n1) ** 2 / (n1 - 1) + (v0 / n0) ** 2 / (n0 - 1))
     p_welch = 2 * stdtr(degrees, -np.abs(difference) / np.sqrt(error))
     # The values have variance one over both arms together, so this is the chi-square of the two-by-two table.
     p_pearson = chdtrc(1, difference**2 / (1 / n1 + 1 / n0))
-    class_v = (baseline.class_v - baseline.class_v.mean()) / baseline.class_v.std()
-    excess = class_v @ treated / n1 - class_v @ (1.0 - treated) / n0
+    class_v = _standardised(baseline.class_v.reshape(replicates, 1, per_replicate).astype(np.float64))
+    excess = (class_v @ treated)[:, 0] * (1 / n1 + 1 / n0)
     return Balance(
         smd=difference / np.sqrt((v1 + v0) / 2),
-        p_value=np.where(binary[:, None], p_pearson, p_welch),
+        p_value=np.where(binary[:, :, None], p_pearson, p_welch),
         class_v_p_value=np.asarray(chdtrc(1, excess**2 / (1 / n1 + 1 / n0))),
         class_v_more_on_tacrolimus=excess > 0,
     )
 
 
+def _standardised(values: FloatArray) -> FloatArray:
+    return np.asarray((values - values.mean(axis=2, keepdims=True)) / values.std(axis=2, keepdims=True))
+
+
 def meets_print(balance: Balance, rule: AssignmentModel) -> BoolArray:
-    """Return which candidates look as the paper says, shape ``(k,)``."""
+    """Return which candidates look as the paper says, shape ``(r, k)``."""
     return np.asarray(
         balance.class_v_more_on_tacrolimus
         & (balance.class_v_p_value < rule.balance_alpha)
-        & (np.abs(balance.smd) <= rule.smd_cap).all(axis=0)
-        & (balance.p_value >= rule.balance_alpha).all(axis=0)
+        & (np.abs(balance.smd) <= rule.smd_cap).all(axis=1)
+        & (balance.p_value >= rule.balance_alpha).all(axis=1)
     )
 
 
 def draw_assigned(
-    design: Design, model: PatientModel, random: np.random.Generator, *, as_printed: bool
+    design: Design, replicates: int, model: PatientModel, tree: SeedTree, *, as_printed: bool
 ) -> AssignedBaseline:
-    """Draw patients and arms of exactly the printed sizes.
+    """Draw patients and arms of exactly the printed sizes, for each of ``replicates``.
 
-    A set of patients is drawn from the source population. Arms are dealt by lot if the study was randomised or has
-    more than two arms; otherwise tacrolimus goes to the patients with the highest logit plus logistic noise. If print
+    Sets of patients are drawn from the source population. Tacrolimus goes to the patients with the highest logit plus
+    logistic noise, which is by lot if the study was randomised; arms alike in tacrolimus are dealt by lot. If print
     says how the arms compare, the noise is drawn again, and after a batch of candidates the patients too, until pure
     class V is significantly more frequent on tacrolimus (Pearson) while no balance covariate differs significantly or
     by more than the cap on the standardised mean difference.
@@ -147,10 +169,12 @@ def draw_assigned(
     ----------
     design
         Arms and sizes.
+    replicates
+        How many sets of patients to draw.
     model
         Patient model.
-    random
-        Stream to draw from.
+    tree
+        Node of the seed tree; each batch has streams of its own, drawn for the replicates that still wait.
     as_printed
         Whether the arms must compare as the flagship paper says.
 
@@ -160,24 +184,18 @@ def draw_assigned(
         If no candidate meets the conditions.
     """
     if not as_printed:
-        baseline = draw_baseline(design.total, model, random)
+        baseline = draw_baseline(replicates * design.total, model, tree.child("patients", 1).generator())
         logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
-        return _assigned(baseline, _deal(design, logit, random), logit, design, 1)
-    treated = int(design.sizes[0])
-    for batch in range(_MOST_BATCHES):
-        baseline = draw_baseline(design.total, model, random)
-        logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
-        liking = logit[:, None] + random.logistic(size=(design.total, _BATCH))
-        varying = (baseline.class_v, *baseline.balance_covariates().values())
-        if any(len(np.unique(column)) < 2 for column in varying):
-            continue
-        untreated = design.total - treated
-        tacrolimus = liking >= np.partition(liking, untreated, axis=0)[untreated]
-        met = np.flatnonzero(meets_print(compare_arms(baseline, tacrolimus), model.assignment))
-        if met.size:
-            first = int(met[0])
-            arm = np.where(tacrolimus[:, first], 0, 1)
-            return _assigned(baseline, arm, logit, design, batch * _BATCH + first + 1)
+        arm = _deal(design, logit.reshape(replicates, -1), tree.child("arms", 1).generator())
+        return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, np.ones(replicates, dtype=np.int64))
+    waiting = np.arange(replicates)
+    found: list[tuple[IntArray, AssignedBaseline]] = []
+    for batch in range(1, _MOST_BATCHES + 1):
+        drawn = _draw_candidates(design, len(waiting), model, tree, batch)
+        found.append((waiting[drawn.rows], drawn.assigned))
+        waiting = np.delete(waiting, drawn.rows)
+        if not waiting.size:
+            return _in_order(found, design.total)
     raise CalibrationError(
         f"none of {_MOST_BATCHES * _BATCH} draws has class V significantly more frequent on tacrolimus and all else "
         "similar",
@@ -188,17 +206,63 @@ def draw_assigned(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """Which of the replicates drawn were accepted, and these."""
+
+    rows: IntArray
+    assigned: AssignedBaseline
+
+
+def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree: SeedTree, batch: int) -> _Accepted:
+    """Draw one set of patients and a batch of candidate assignments for each replicate; keep the first accepted."""
+    total, treated = design.total, int(design.sizes[0])
+    baseline = draw_baseline(replicates * total, model, tree.child("patients", batch).generator())
+    logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
+    varying = np.stack([baseline.class_v, *baseline.balance_covariates().values()]).reshape(-1, replicates, total)
+    rows = np.flatnonzero((varying.min(axis=2) < varying.max(axis=2)).all(axis=0))
+    noise = tree.child("arms", batch).generator().logistic(size=(replicates, total, _BATCH))[rows]
+    liking = logit.reshape(replicates, total)[rows][:, :, None] + noise
+    tacrolimus = liking >= np.partition(liking, total - treated, axis=1)[:, [total - treated]]
+    patients = (rows[:, None] * total + np.arange(total)).ravel()
+    met = meets_print(compare_arms(select_patients(baseline, patients), tacrolimus), model.assignment)
+    any_met = met.any(axis=1)
+    first = met.argmax(axis=1)[any_met]
+    rows, tacrolimus = rows[any_met], tacrolimus[any_met]
+    chosen = np.take_along_axis(tacrolimus, first[:, None, None], axis=2)[:, :, 0].ravel()
+    patients = (rows[:, None] * total + np.arange(total)).ravel()
+    arm = np.where(chosen, 0, 1)
+    return _Accepted(
+        rows,
+        AssignedBaseline(
+            select_patients(baseline, patients), arm, chosen, logit[patients], (batch - 1) * _BATCH + first + 1
+        ),
+    )
+
+
+def _in_order(found: list[tuple[IntArray, AssignedBaseline]], total: int) -> AssignedBaseline:
+    """Join replicates found in several batches, in the order of their numbers."""
+    if len(found) == 1:
+        return found[0][1]
+    order = np.argsort(np.concatenate([rows for rows, _ in found]))
+    parts = [assigned for _, assigned in found]
+    joined = AssignedBaseline(
+        join_patients([part.baseline for part in parts]),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("arm", "tacrolimus", "logit", "draws")),
+    )
+    return joined.replicates(order, total)
+
+
 def _deal(design: Design, logit: FloatArray, random: np.random.Generator) -> IntArray:
-    """Give every arm its size: those who like tacrolimus best get it, by lot where the logit is the same."""
-    liking = logit + random.logistic(size=design.total)
-    arm = np.empty(design.total, dtype=np.int64)
-    arm[np.argsort(-liking, kind="stable")] = np.repeat(np.arange(len(design.sizes)), design.sizes)
-    taking = np.flatnonzero(design.tacrolimus[arm])
-    arm[taking] = random.permutation(arm[taking])
-    others = np.flatnonzero(~design.tacrolimus[arm])
-    arm[others] = random.permutation(arm[others])
-    return arm
-
-
-def _assigned(baseline: Baseline, arm: IntArray, logit: FloatArray, design: Design, draws: int) -> AssignedBaseline:
-    return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, draws)
+    """Give every arm its size in each row: who likes tacrolimus best gets it, by lot where the logit is the same."""
+    liking = logit + random.logistic(size=logit.shape)
+    dealt = np.repeat(np.arange(len(design.sizes)), design.sizes)
+    slots = np.tile(dealt, (len(logit), 1))
+    # Arms alike in tacrolimus are shuffled among their patients.
+    lot = random.random(logit.shape)
+    for taking in (True, False):
+        alike = np.flatnonzero(design.tacrolimus[dealt] == taking)
+        slots[:, alike] = np.take_along_axis(slots[:, alike], np.argsort(lot[:, alike], axis=1), axis=1)
+    arm = np.empty(logit.shape, dtype=np.int64)
+    np.put_along_axis(arm, np.argsort(-liking, axis=1, kind="stable"), slots, axis=1)
+    return arm.ravel()

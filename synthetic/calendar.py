@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cohort.codes import DAYS_PER_MONTH, EndReason
 from cohort.response import BoolArray, IntArray
 from synthetic.course import NO_DAY
+from synthetic.groups import Arms
 from synthetic.model import CalendarModel, CourseModel, PatientModel
 from synthetic.mortality import Mortality
 
@@ -84,6 +85,7 @@ def draw_visit_days(size: int, plan: Schedule, model: CalendarModel, random: np.
 
 def attendance_by_count(
     leaving: Leaving,
+    arms: Arms,
     numbers: IntArray,
     months: IntArray,
     mortality: Mortality,
@@ -95,12 +97,12 @@ def attendance_by_count(
     Deaths happen among those who leave, at the borrowed rate over all person-time of the interval.
     """
     plan = schedule(months, parts.calendar)
-    last = _last_visit_by_count(leaving, numbers, random)
+    last = _last_visit_by_count(leaving, arms, numbers, random)
     visit_day = draw_visit_days(len(last), plan, parts.calendar, random)
     end, interval = _end_by_last_visit(last, visit_day, plan, random)
     completed = last == len(months) - 1
     reason = _early_reason(len(last), parts.calendar, random)
-    dies = random.random(len(last)) < _death_probability(last, completed, interval, leaving, parts.course)
+    dies = random.random(len(last)) < _death_probability(last, interval, leaving, arms, len(months), parts.course)
     reason = np.where(completed, EndReason.COMPLETED.value, np.where(dies, EndReason.DEATH.value, reason))
     later = mortality.day_after(end, visit_day, leaving.death, random)
     death_day = np.where(reason == EndReason.DEATH.value, end, later)
@@ -141,15 +143,15 @@ def attendance_by_chance(
     return Attendance(last, visit_day, nobody, nobody, end, reason, death_day, index_date)
 
 
-def _last_visit_by_count(leaving: Leaving, numbers: IntArray, random: np.random.Generator) -> IntArray:
+def _last_visit_by_count(leaving: Leaving, arms: Arms, numbers: IntArray, random: np.random.Generator) -> IntArray:
     """Give each patient a last visit, exactly ``numbers`` an arm and visit; who is at higher hazard leaves first."""
     visits = numbers.shape[1]
     last = np.empty(len(leaving.arm), dtype=np.int64)
     stays = random.standard_exponential(len(last)) / leaving.early
-    for position, kept in enumerate(numbers):
-        members = np.flatnonzero(leaving.arm == position)
-        leaves = -np.diff(np.concatenate([[len(members)], kept, [0]]))
-        last[members[np.argsort(stays[members], kind="stable")]] = np.repeat(np.arange(-1, visits), leaves)
+    for members, kept in zip(arms.members, numbers, strict=True):
+        leaves = -np.diff(np.concatenate([[members.shape[1]], kept, [0]]))
+        order = np.argsort(stays[members], axis=1, kind="stable")
+        last[np.take_along_axis(members, order, axis=1)] = np.repeat(np.arange(-1, visits), leaves)
     return last
 
 
@@ -192,17 +194,22 @@ def _draw_index_dates(
 
 
 def _death_probability(
-    last: IntArray, completed: BoolArray, interval_days: IntArray, leaving: Leaving, course: CourseModel
+    last: IntArray, interval_days: IntArray, leaving: Leaving, arms: Arms, visits: int, course: CourseModel
 ) -> FloatArray:
     """Spread the deaths expected over everybody's time in an interval over the patients who leave in it."""
     probability = np.zeros(len(last))
-    for position in np.unique(leaving.arm):
-        for band in np.unique(last[(leaving.arm == position) & ~completed]):
-            leavers = (leaving.arm == position) & (last == band)
-            at_risk = int(((leaving.arm == position) & (last >= band)).sum())
-            expected = course.death_rate / 100 * at_risk * interval_days[leavers].mean() / 365.25
-            weight = leaving.death[leavers]
-            probability[leavers] = np.minimum(expected * weight / weight.sum(), 0.9)
+    for members in arms.members:
+        mine = last[members]
+        for band in range(-1, visits - 1):
+            leavers = mine == band
+            number = leavers.sum(axis=1, keepdims=True)
+            at_risk = (mine >= band).sum(axis=1, keepdims=True)
+            days = np.where(leavers, interval_days[members], 0).sum(axis=1, keepdims=True) / np.maximum(number, 1)
+            weight = np.where(leavers, leaving.death[members], 0.0)
+            total = weight.sum(axis=1, keepdims=True)
+            expected = course.death_rate / 100 * at_risk * days / 365.25
+            share = np.minimum(expected * weight / np.where(number > 0, total, 1.0), 0.9)
+            probability[members] += share
     return probability
 
 

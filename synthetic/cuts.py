@@ -10,8 +10,12 @@ import numpy.typing as npt
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
 from synthetic.course import COMPLETE, NO_RESPONSE, NOT_ASSESSED, PARTIAL, Fate
+from synthetic.groups import Arms
 
 FloatArray = npt.NDArray[np.float64]
+
+_TIER = 1000.0
+"""Farther apart than any two scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class CountCut:
-    """Cuts at order statistics, so that every arm and visit has exactly the counts.
+    """Cuts at order statistics, so that every arm and visit of every replicate has exactly the counts.
 
     Non-responders are patients with kidney failure, then the lowest scores among patients without a response so far
     and patients who flared, and, where those are too few for the count, the responders with the lowest scores, who
@@ -40,27 +44,36 @@ class CountCut:
     ----------
     counts
         Exact counts.
-    arm
-        Position of each patient's arm, shape ``(n,)``.
+    arms
+        Members of the arms.
     attended
         Whether each visit is attended, shape ``(n, v)``; who does not attend has no state.
     """
 
     counts: Counts
-    arm: IntArray
+    arms: Arms
     attended: BoolArray
 
     def admit_failures(self, visit: int, failed: BoolArray, failing: BoolArray, uniform: FloatArray) -> BoolArray:
         """Let as many fail as the counts of this and all later visits leave room for, the lowest ``uniform`` first."""
         admitted = failing.copy()
-        for position, none in enumerate(self.counts.none):
-            members = np.flatnonzero(failing & (self.arm == position))
-            for patient in members[np.argsort(uniform[members], kind="stable")]:
-                admitted[patient] = False
-                seen = self.attended[patient, visit:]
-                taken = self.attended[(failed | admitted) & (self.arm == position), visit:].sum(axis=0)
-                admitted[patient] = bool((taken[seen] < none[visit:][seen]).all())
+        for members, none in zip(self.arms.members, self.counts.none, strict=True):
+            attended = self.attended[members, visit:]
+            taken = (attended & (failed | failing)[members][:, :, None]).sum(axis=1)
+            for row in np.flatnonzero((taken > none[visit:]).any(axis=1) & failing[members].any(axis=1)):
+                self._admit(members[row], none[visit:], visit, failed, admitted, uniform)
         return admitted
+
+    def _admit(
+        self, members: IntArray, none: IntArray, visit: int, failed: BoolArray, admitted: BoolArray, uniform: FloatArray
+    ) -> None:
+        """Withdraw failures of one arm, then let them in again one by one while there is room."""
+        failing = members[admitted[members]]
+        admitted[failing] = False
+        for patient in failing[np.argsort(uniform[failing], kind="stable")]:
+            seen = self.attended[patient, visit:]
+            taken = self.attended[members[(failed | admitted)[members]], visit:].sum(axis=0)
+            admitted[patient] = bool((taken[seen] < none[seen]).all())
 
     def cut(self, visit: int, score: FloatArray, fate: Fate) -> tuple[IntArray, BoolArray]:
         """Cut one visit.
@@ -73,38 +86,43 @@ class CountCut:
         state = np.full(len(score), NOT_ASSESSED)
         forced = np.zeros(len(score), dtype=bool)
         stuck = fate.protected & ~fate.can_flare
-        for position in range(len(self.counts.assessed)):
+        # Failed patients first, then those free to lose response, then responders, those without room for a flare last.
+        tier = _TIER * (fate.protected.astype(np.float64) + stuck - fate.failed)
+        for position, members in enumerate(self.arms.members):
+            assessed = int(self.counts.assessed[position, visit])
             none, partial = int(self.counts.none[position, visit]), int(self.counts.partial[position, visit])
-            members = np.flatnonzero((self.arm == position) & self.attended[:, visit])
-            keys = (score[members], stuck[members], fate.protected[members], ~fate.failed[members])
-            order = members[np.lexsort(keys)]
-            without = order[:none]
-            if len(order) != self.counts.assessed[position, visit] or np.any(stuck[without]):
+            attending = self.attended[members, visit]
+            key = np.where(attending, (score + tier)[members], np.inf)
+            order = np.take_along_axis(members, np.argsort(key, axis=1, kind="stable"), axis=1)
+            without = order[:, :none]
+            if (attending.sum(axis=1) != assessed).any() or stuck[without].any():
                 raise CalibrationError(
                     "the attendance cannot carry the printed counts",
                     where=f"arm {position}, visit {visit + 1}",
-                    got=f"{len(order)} assessed for {none} without response and {partial} partial responders",
+                    got=f"{assessed} assessed, {none} without response and {partial} partial responders",
                     remedy="check the assessed numbers of the study",
                 )
             forced[without] = fate.protected[without]
             state[without] = NO_RESPONSE
-            rest = order[none:][np.argsort(score[order[none:]], kind="stable")]
-            state[rest[:partial]] = PARTIAL
-            state[rest[partial:]] = COMPLETE
+            rest = order[:, none:assessed]
+            rest = np.take_along_axis(rest, np.argsort(score[rest], axis=1, kind="stable"), axis=1)
+            state[rest[:, :partial]] = PARTIAL
+            state[rest[:, partial:]] = COMPLETE
         return state, forced
 
 
-def rank_positions(state: IntArray, score: FloatArray, arm: IntArray, random: np.random.Generator) -> FloatArray:
+def rank_positions(state: IntArray, score: FloatArray, arms: Arms, random: np.random.Generator) -> FloatArray:
     """Return each patient's position within arm, visit and state: near 0 the best score, near 1 the worst.
 
     The positions of a cell are as many uniform values, sorted, so that laboratory values vary between cohorts. Shape
-    ``(n, v)``; NaN where not assessed.
+    ``(n, v)``; of no meaning where not assessed.
     """
-    position = np.full(state.shape, np.nan)
+    position = np.empty(state.shape)
     for visit in range(state.shape[1]):
-        for group in np.unique(arm):
-            for code in (NO_RESPONSE, PARTIAL, COMPLETE):
-                members = np.flatnonzero((arm == group) & (state[:, visit] == code))
-                ranks = np.argsort(np.argsort(-score[members, visit], kind="stable"))
-                position[members, visit] = np.sort(random.random(len(members)))[ranks]
+        for members in arms.members:
+            mine = state[members, visit]
+            order = np.argsort(_TIER * mine - score[members, visit], axis=1, kind="stable")
+            # Sorted within each state: states are whole numbers and uniform values lie below one.
+            uniform = np.sort(np.sort(mine, axis=1) + random.random(mine.shape), axis=1) % 1.0
+            position[np.take_along_axis(members, order, axis=1), visit] = uniform
     return position

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from cohort.response import IntArray
+from cohort.response import BoolArray
 from synthetic.calendar import Attendance
 from synthetic.course import NO_DAY, Course, CourseNoise, Hazards, walk_course
 from synthetic.cuts import CountCut
 from synthetic.design import Design
+from synthetic.groups import Arms
 from synthetic.model import PatientModel
 from synthetic.observed import observe
 
 FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ExactCourse:
+    """The course of all patients, and which replicates, shape ``(r,)``, have their printed flares."""
+
+    course: Course
+    meets_flares: BoolArray
+
 
 _HALVINGS = 40
 _WIDEST = np.log(1e4)
@@ -21,8 +33,8 @@ _WIDEST = np.log(1e4)
 
 
 def walk_to_counts(
-    noise: CourseNoise, hazards: Hazards, attendance: Attendance, arm: IntArray, design: Design, model: PatientModel
-) -> Course | None:
+    noise: CourseNoise, hazards: Hazards, attendance: Attendance, arms: Arms, design: Design, model: PatientModel
+) -> ExactCourse:
     """Walk so that every arm has its counts at each visit and its printed number of patients with a flare.
 
     The uniform values behind flares stay, the hazard of an arm is multiplied until as many of its patients as printed
@@ -31,43 +43,34 @@ def walk_to_counts(
     Parameters
     ----------
     noise, hazards
-        As in :func:`synthetic.course.walk_course`.
-    attendance, arm
-        Who is seen when, and the position of each patient's arm.
+        As in :func:`synthetic.course.walk_course`, for all replicates.
+    attendance, arms
+        Who is seen when, and the members of the arms.
     design
         Counts, and the flares of arms that print them.
     model
         Patient model.
-
-    Returns
-    -------
-    Course or None
-        ``None`` if no multiple of the hazards gives the printed flares.
     """
-    cut = CountCut(design.counts, arm, attendance.attended)
-    wanted = {target.arm: target for target in design.flares if target.patients is not None}
-    low = np.full(len(design.sizes), -_WIDEST)
-    high = np.full(len(design.sizes), _WIDEST)
-    middle = np.zeros(len(design.sizes))
-    for _ in range(_HALVINGS):
-        scaled = Hazards(hazards.flare * np.exp(middle)[arm][:, None], hazards.failure, hazards.failure_level)
+    cut = CountCut(design.counts, arms, attendance.attended)
+    wanted = [target for target in design.flares if target.patients is not None]
+    shape = (len(design.sizes), arms.replicates)
+    low, high, middle = np.full(shape, -_WIDEST), np.full(shape, _WIDEST), np.zeros(shape)
+    log_scale = np.zeros(len(noise.score))
+    excess = np.zeros(shape, dtype=np.int64)
+    for halving in range(_HALVINGS):
+        for members, level in zip(arms.members, middle, strict=True):
+            log_scale[members] = level[:, None]
+        scaled = Hazards(hazards.flare * np.exp(log_scale)[:, None], hazards.failure, hazards.failure_level)
         walked = walk_course(noise, scaled, attendance.visit_day, cut, model.course)
         if not wanted:
-            return walked
+            break
         # Positions within a state play no part in who is seen to flare.
         days = observe(walked, np.zeros_like(walked.score), attendance).flare_day
-        excess = {
-            position: int(((days[:, : target.visit + 1] != NO_DAY).any(axis=1) & (arm == position)).sum())
-            - (target.patients or 0)
-            for position, target in wanted.items()
-        }
-        if not any(excess.values()):
-            return walked
-        for position, surplus in excess.items():
-            if surplus > 0:
-                high[position] = middle[position]
-            elif surplus < 0:
-                low[position] = middle[position]
-            if surplus:
-                middle[position] = (low[position] + high[position]) / 2
-    return None
+        for target in wanted:
+            having = (days[:, : target.visit + 1] != NO_DAY).any(axis=1)
+            excess[target.arm] = having[arms.members[target.arm]].sum(axis=1) - (target.patients or 0)
+        if not excess.any() or halving == _HALVINGS - 1:
+            break
+        high, low = np.where(excess > 0, middle, high), np.where(excess < 0, middle, low)
+        middle = np.where(excess == 0, middle, (low + high) / 2)
+    return ExactCourse(walked, np.asarray((excess == 0).all(axis=0)))

@@ -11,13 +11,14 @@ from cohort.record import Measure, Study
 from cohort.seeds import SeedTree
 from cohort.store import Cohort
 from synthetic.design import design_of
+from synthetic.exact import draw_exact_stories, prints_comparison
 from synthetic.findings import conditioned_measures, conditions_on
 from synthetic.model import PatientModel
 from synthetic.reconstruct import DEFAULT, Reconstruction, reconstruct
 from synthetic.scenario import DEFAULT_SCENARIO, Scenario
 from synthetic.scenario_notes import assumptions, scenario_notes
 from synthetic.setting import settle
-from synthetic.story import draw_exact_story, prints_comparison
+from synthetic.story import patient_ids
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
 
 
@@ -76,7 +77,8 @@ def generate_exact(
     model, calibration = setting.model, setting.calibration
     design = design_of(study, reconstruction)
     tree = SeedTree(seed).child("exact")
-    drawn = draw_exact_story(study, design, calibration, model, tree)
+    ids = patient_ids(design, 1, design.total, design.total)
+    (drawn,) = draw_exact_stories(study, design, calibration, model, ids, tree)
     story = drawn.story
     cohort = Cohort(
         patients=patients_frame(story, design),
@@ -89,7 +91,7 @@ def generate_exact(
         notes={
             "scenario": scenario_notes(scenario, model),
             "reconstruction": reconstruction.name,
-            "assignment_draws": story.assigned.draws,
+            "assignment_draws": int(story.assigned.draws[0]),
             "course_draws": drawn.course_draws,
             "conditioned_on": [
                 *(_baseline_conditions(model) if prints_comparison(study, design) else ()),

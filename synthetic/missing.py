@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Covariates
 from synthetic.course import CourseNoise
+from synthetic.groups import Arms
 from synthetic.model import MissingModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,16 +70,17 @@ def retained(assessed: IntArray, sizes: IntArray, model: MissingModel) -> IntArr
 
 
 def miss_by_count(
-    driver: FloatArray, arm: IntArray, last_visit: IntArray, assessed: IntArray, random: np.random.Generator
+    driver: FloatArray, arms: Arms, last_visit: IntArray, assessed: IntArray, random: np.random.Generator
 ) -> BoolArray:
     """Choose who misses each visit so that exactly ``assessed``, shape ``(arms, v)``, attend; shape ``(n, v)``."""
     missed = np.zeros(driver.shape, dtype=bool)
     liking = driver + random.logistic(size=driver.shape)
-    for position, numbers in enumerate(assessed):
+    for members, numbers in zip(arms.members, assessed, strict=True):
         for visit, number in enumerate(numbers):
-            staying = np.flatnonzero((arm == position) & (last_visit >= visit))
-            order = staying[np.argsort(liking[staying, visit], kind="stable")]
-            missed[order[number:], visit] = True
+            staying = last_visit[members] >= visit
+            order = np.argsort(np.where(staying, liking[members, visit], np.inf), axis=1, kind="stable")
+            absent = np.take_along_axis(members, order, axis=1)[:, number:]
+            missed[absent, visit] = last_visit[absent] >= visit
     return missed
 
 

@@ -75,7 +75,7 @@ def draw_patients(ids: npt.NDArray[np.bytes_], setting: Setting, own: SeedTree) 
     position = threshold_positions(walked.state, walked.score, cut)
     random = own.child("treatment").generator()
     alone = random.random(len(ids)) < design.alone / design.sizes[0]
-    treatment = draw_treatment(baseline, assigned.tacrolimus, alone & assigned.tacrolimus, model.treatment, random)
+    treatment = draw_treatment(baseline, assigned.tacrolimus, alone & assigned.tacrolimus, model, random)
     follow_up = FollowUp(attendance, noise, observe(walked, position, attendance))
     return finish_story(ids, assigned, treatment, follow_up, design, model, own, CoarseNoise)
 
@@ -100,4 +100,4 @@ def _assign(size: int, setting: Setting, own: SeedTree) -> AssignedBaseline:
     probability = arm_probabilities(logit, setting.calibration.intercepts, design.tacrolimus)
     uniform = own.child("assignment").generator().random(size)
     arm = (uniform[:, None] >= np.cumsum(probability, axis=1)[:, :-1]).sum(axis=1)
-    return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, 1)
+    return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, np.ones(1, dtype=np.int64))

@@ -16,7 +16,7 @@ from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
 from synthetic.coarse import NoiseSource
 from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, NOT_ASSESSED
-from synthetic.model import TreatmentModel
+from synthetic.model import PatientModel, TreatmentModel
 from synthetic.observed import ObservedCourse
 from synthetic.visits import UNSCHEDULED, VisitRows
 
@@ -60,7 +60,7 @@ class Stops:
 
 
 def draw_treatment(
-    baseline: Baseline, tacrolimus: BoolArray, alone: BoolArray, model: TreatmentModel, random: np.random.Generator
+    baseline: Baseline, tacrolimus: BoolArray, alone: BoolArray, parts: PatientModel, random: np.random.Generator
 ) -> Treatment:
     """Draw regimens.
 
@@ -72,19 +72,19 @@ def draw_treatment(
         Who takes tacrolimus, shape ``(n,)``.
     alone
         Which of those take no other immunosuppressant, shape ``(n,)``.
-    model
-        Shares.
+    parts
+        Patient model; its treatment part is used, and the baseline part to centre what depends on patients.
     random
         Stream to draw from.
     """
-    size = baseline.size
+    size, model = baseline.size, parts.treatment
     options = [position_of(code) for code in (Background.MYCOPHENOLATE, Background.AZATHIOPRINE, Background.MIZORIBINE)]
     background = random.choice(options, size=size, p=model.background_share)
     alone = np.where(tacrolimus, alone, random.random(size) < model.no_immunosuppressant)
     odds = (
         np.log(model.raas_inhibitor / (1 - model.raas_inhibitor))
-        + model.raas_hypertension * (baseline.hypertension - baseline.hypertension.mean())
-        + model.raas_log_upcr * np.log(baseline.upcr / np.median(baseline.upcr))
+        + model.raas_hypertension * (baseline.hypertension - parts.baseline.hypertension)
+        + model.raas_log_upcr * np.log(baseline.upcr / 100.0 / parts.baseline.upcr_median)
     )
     dose = model.tacrolimus_dose + model.tacrolimus_dose_sd * random.standard_normal(size)
     return Treatment(
@@ -103,24 +103,24 @@ def _shares(stopped: float, size: int, random: np.random.Generator) -> FloatArra
     return np.where(random.random(size) < stopped, random.uniform(0.1, 0.9, size), 1.0)
 
 
-def draw_monotherapy(tacrolimus: BoolArray, number: int, random: np.random.Generator) -> BoolArray:
-    """Pick exactly ``number`` patients on tacrolimus to take no other immunosuppressant.
+def draw_monotherapy(tacrolimus: BoolArray, number: int, replicates: int, random: np.random.Generator) -> BoolArray:
+    """Pick exactly ``number`` patients on tacrolimus of each replicate to take no other immunosuppressant.
 
     Raises
     ------
     CalibrationError
         If there are fewer patients on tacrolimus than that.
     """
-    treated = np.flatnonzero(tacrolimus)
-    if number > len(treated):
+    taking = tacrolimus.reshape(replicates, -1)
+    fewest = int(taking.sum(axis=1).min())
+    if number > fewest:
         raise CalibrationError(
-            "more patients on tacrolimus alone than on tacrolimus",
-            where="study file",
-            got=f"{number} of {len(treated)}",
+            "more patients on tacrolimus alone than on tacrolimus", where="study file", got=f"{number} of {fewest}"
         )
-    alone = np.zeros(len(tacrolimus), dtype=bool)
-    alone[random.permutation(treated)[:number]] = True
-    return alone
+    lot = np.where(taking, random.random(taking.shape), np.inf)
+    alone = np.zeros(taking.shape, dtype=bool)
+    np.put_along_axis(alone, np.argsort(lot, axis=1)[:, :number], True, axis=1)
+    return alone.ravel()
 
 
 def planned_tacrolimus_stop(treatment: Treatment, follow_up_days: IntArray, eskd_day: IntArray) -> IntArray:

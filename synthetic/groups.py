@@ -1,0 +1,67 @@
+"""Patients of many replicates of one design, and the arms within them: what exact counts are counted over."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cohort.response import IntArray
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Positions of the patients of each arm of ``r`` replicates: one matrix an arm, shape ``(r, size of the arm)``.
+
+    Patients are numbered replicate by replicate, ``per_replicate`` in each.
+    """
+
+    members: tuple[IntArray, ...]
+    per_replicate: int
+
+    @property
+    def replicates(self) -> int:
+        """Number of replicates."""
+        return len(self.members[0])
+
+    @classmethod
+    def of(cls, arm: IntArray, sizes: IntArray) -> Arms:
+        """Find the members of the arms from each patient's ``arm``, shape ``(n,)``, all replicates being alike."""
+        total = int(sizes.sum())
+        order = np.argsort(arm.reshape(-1, total), axis=1, kind="stable")
+        order += total * np.arange(len(order))[:, None]
+        return cls(tuple(np.split(order, np.cumsum(sizes)[:-1], axis=1)), total)
+
+
+def select_patients(record: Record, patients: IntArray) -> Record:
+    """Return a frozen dataclass with its arrays, whose last axis counts patients, restricted to ``patients``."""
+    if not dataclasses.is_dataclass(record) or isinstance(record, type):
+        raise TypeError(f"a dataclass of arrays expected, got {type(record).__name__}")
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.ndarray):
+            value = value[..., patients]
+        elif dataclasses.is_dataclass(value):
+            value = select_patients(value, patients)
+        values[field.name] = value
+    return dataclasses.replace(record, **values)
+
+
+def join_patients(records: list[Record]) -> Record:
+    """Return a frozen dataclass whose arrays are those of ``records``, one after the other along the last axis."""
+    first = records[0]
+    if not dataclasses.is_dataclass(first) or isinstance(first, type):
+        raise TypeError(f"a dataclass of arrays expected, got {type(first).__name__}")
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(first):
+        parts = [getattr(record, field.name) for record in records]
+        if isinstance(parts[0], np.ndarray):
+            values[field.name] = np.concatenate(parts, axis=-1)
+        elif dataclasses.is_dataclass(parts[0]):
+            values[field.name] = join_patients(parts)
+    return dataclasses.replace(first, **values)
