@@ -144,3 +144,19 @@ def test_files_with_faults_and_lists_of_other_files_are_refused() -> None:
     removed = twin.faults[twin.faults["action"] == "removed"]
     with pytest.raises(UsageError, match="rows that the file does not have"):
         undo_faults(few, removed)
+
+
+def test_nobody_is_copied_beyond_death_when_every_visit_is_lost() -> None:
+    cohort = cohort_of(2025)
+    dead = cohort.patients.loc[cohort.patients["end_reason"] == "death", "patient_id"]
+    visits = cohort.visits[
+        ~(cohort.visits["patient_id"].isin(dead) & (cohort.visits["visit_month"] == 0).fillna(False))
+    ]
+    worst = visits["upcr_g_g"].where(~visits["patient_id"].isin(dead), 50.0)  # the highest are lost first
+    spoiled = dataclasses.replace(cohort, visits=visits.assign(upcr_g_g=worst).reset_index(drop=True))
+    assert spoiled.visits["patient_id"].isin(dead).any()
+    rates = dict.fromkeys(Fault, 0.0) | {Fault.VISIT_LOST: 1.0, Fault.VISIT_AFTER_DEATH: 1.0}
+    twin = twin_of(spoiled, 1, DirtPlan(rates, at_least_once=False))
+    assert not twin.files[Sheet.VISITS]["REG_NO"].isin(dead).any()
+    assert set(twin.faults["kind"]) == {"visit_lost"}
+    assert_undone(twin, spoiled)
