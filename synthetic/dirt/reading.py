@@ -130,11 +130,13 @@ def _parsed(column: Column, texts: Sequence[str]) -> list[object]:
 
 
 def _typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    types = {Kind.NUMBER: "float64", Kind.BOOLEAN: "bool", Kind.DATE: "datetime64[ms]"}
+    types = {Kind.NUMBER: "float64", Kind.DATE: "datetime64[ms]"}
     wanted: dict[str, str] = {}
     for column in table.columns:
         if column.kind is Kind.INTEGER:
             wanted[column.name] = "Int32" if column.nullable else "int32"
+        elif column.kind is Kind.BOOLEAN:
+            wanted[column.name] = "boolean" if column.nullable else "bool"
         elif column.kind in types:
             wanted[column.name] = types[column.kind]
     return frame.astype(wanted)

@@ -8,6 +8,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from cohort.codes import DirtLevel, Fault
 from cohort.errors import UsageError
-from cohort.schema import COHORT_TABLES, TRUTH_FAULTS
+from cohort.schema import COHORT_TABLES, TRUTH_FAULTS, VISIT_VALUES
 from cohort.seeds import SeedTree
 from cohort.store import Cohort, read_table, write_table
 from cohort.targets import load_study
@@ -110,6 +111,18 @@ def test_a_cohort_without_events_and_treatments_has_a_twin() -> None:
     cohort = cohort_of(1)
     bare = dataclasses.replace(cohort, treatments=cohort.treatments.iloc[:0], events=cohort.events.iloc[:0])
     assert_undone(twin_of(bare, 5, plan_at(DirtLevel.HEAVY)), bare)
+
+
+@pytest.mark.parametrize("whole", ["Int32", "float64"])
+def test_a_cohort_with_missing_values_has_a_twin(whole: str) -> None:
+    cohort = cohort_of(1)
+    lacking = np.random.default_rng(1).random((len(cohort.visits), len(VISIT_VALUES))) < 0.2
+    visits = cohort.visits.astype({"sledai_2k": whole, "urine_rbc_hpf": whole, "visit_month": whole})
+    visits = visits.astype({"urine_casts": "boolean"})
+    for place, name in enumerate(VISIT_VALUES):
+        visits[name] = visits[name].mask(lacking[:, place])
+    spoiled = dataclasses.replace(cohort, visits=visits)
+    assert_undone(twin_of(spoiled, 6, plan_at(DirtLevel.HEAVY)), spoiled)
 
 
 def test_the_written_files_hold_the_same_faults() -> None:
