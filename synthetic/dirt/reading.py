@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cohort.errors import UsageError
 from cohort.record import Study
 from cohort.schema import VISITS, Column, Kind, Table
 from synthetic.dirt.layout import (
@@ -47,26 +48,38 @@ def read_registry(files: Mapping[Sheet, pd.DataFrame], study: Study) -> dict[str
 
     Raises
     ------
-    KeyError, ValueError
+    UsageError
         If a cell is not written as the layout says: this reader is not meant for files with faults.
     """
-    patients = files[Sheet.PATIENTS]
-    starts = dict(zip(patients[PATIENT], patients[START], strict=True))
     tables = {}
-    for sheet, fields in FIELDS.items():
+    for sheet in FIELDS:
         if sheet is Sheet.LABS:
             continue
-        table, frame = table_of(sheet), files[sheet]
-        origin = np.asarray([starts[patient] for patient in frame[PATIENT]], dtype="datetime64[D]")
-        columns = {
-            field.source: _values(field, column_of(table, field.source), frame[field.header].tolist(), origin, study)
-            for field in fields
-            if field.source
-        }
-        if sheet is Sheet.VISITS:
-            columns |= _labs(files[Sheet.LABS], frame)
-        tables[table.name] = _typed(pd.DataFrame(columns)[list(table.column_names)], table)
+        try:
+            tables[table_of(sheet).name] = _table(files, sheet, study)
+        except (KeyError, ValueError, TypeError) as error:
+            raise UsageError(
+                "a cell is not written as the layout says",
+                where=sheet.value if sheet is not Sheet.VISITS else f"{sheet.value} or {Sheet.LABS.value}",
+                got=str(error),
+                remedy="undo the listed faults first",
+            ) from error
     return tables
+
+
+def _table(files: Mapping[Sheet, pd.DataFrame], sheet: Sheet, study: Study) -> pd.DataFrame:
+    """Return the table that one file holds, for ``visits.csv`` with the results of ``labs.csv``."""
+    patients, table, frame = files[Sheet.PATIENTS], table_of(sheet), files[sheet]
+    starts = dict(zip(patients[PATIENT], patients[START], strict=True))
+    origin = np.asarray([starts[patient] for patient in frame[PATIENT]], dtype="datetime64[D]")
+    columns = {
+        field.source: _values(field, column_of(table, field.source), frame[field.header].tolist(), origin, study)
+        for field in FIELDS[sheet]
+        if field.source
+    }
+    if sheet is Sheet.VISITS:
+        columns |= _labs(files[Sheet.LABS], frame)
+    return _typed(pd.DataFrame(columns)[list(table.column_names)], table)
 
 
 def _labs(labs: pd.DataFrame, visits: pd.DataFrame) -> dict[str, list[object]]:
@@ -117,11 +130,13 @@ def _parsed(column: Column, texts: Sequence[str]) -> list[object]:
 
 
 def _typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    types = {Kind.NUMBER: "float64", Kind.BOOLEAN: "bool", Kind.DATE: "datetime64[ms]"}
+    types = {Kind.NUMBER: "float64", Kind.DATE: "datetime64[ms]"}
     wanted: dict[str, str] = {}
     for column in table.columns:
         if column.kind is Kind.INTEGER:
             wanted[column.name] = "Int32" if column.nullable else "int32"
+        elif column.kind is Kind.BOOLEAN:
+            wanted[column.name] = "boolean" if column.nullable else "bool"
         elif column.kind in types:
             wanted[column.name] = types[column.kind]
     return frame.astype(wanted)

@@ -105,7 +105,7 @@ def _column_text(
     if column is column_of(PATIENTS, "sex"):
         return ["" if value is None else SEXES[str(value)] for value in _present(values)]
     if column is column_of(VISITS, "visit_month"):
-        return [UNSCHEDULED if value is None else f"M{value}" for value in _present(values)]
+        return [UNSCHEDULED if value is None else f"M{_whole(value)}" for value in _present(values)]
     return _values_text(column, values, trimmed=field.trimmed)
 
 
@@ -116,9 +116,16 @@ def _values_text(column: Column, values: pd.Series[Any], *, trimmed: bool) -> li
         return ["" if value is None else words[bool(value)] for value in present]
     if column.kind is Kind.NUMBER:
         return ["" if value is None else number_text(float(str(value)), column.decimals, trimmed) for value in present]
+    if column.kind is Kind.INTEGER:
+        return ["" if value is None else _whole(value) for value in present]
     if column.kind is Kind.DATE:
         return _iso(values.to_numpy().astype("datetime64[D]"))
     return ["" if value is None else str(value) for value in present]
+
+
+def _whole(value: object) -> str:
+    """Write a whole number, held as a floating one where others of its column are missing."""
+    return str(int(float(str(value))))
 
 
 def number_text(value: float, decimals: int | None, trimmed: bool) -> str:

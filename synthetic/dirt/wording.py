@@ -35,6 +35,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     Drug.AZATHIOPRINE.value: ("AZA", "Imuran"),
     Drug.MIZORIBINE.value: ("MZR", "Bredinin"),
     Drug.CYCLOPHOSPHAMIDE.value: ("CYC", "CTX", "Endoxan"),
+    Drug.CYCLOSPORINE.value: ("CSA", "ciclosporin", "Neoral"),
+    Drug.VOCLOSPORIN.value: ("VCS", "Lupkynis"),
     Drug.PREDNISOLONE.value: ("PSL", "PDL", "PRD"),
     Drug.HYDROXYCHLOROQUINE.value: ("HCQ", "Plaquenil"),
     Drug.RAAS_INHIBITOR.value: ("ARB", "ACEi", "losartan"),

@@ -40,15 +40,14 @@ def read_files(folder: Path) -> dict[Sheet, pd.DataFrame]:
     }
 
 
-def test_the_twin_stands_beside_an_unchanged_clean_cohort(
-    lncohort: Run, written_once: Path, study: Study, tmp_path: Path
-) -> None:
+def test_the_twin_stands_beside_an_unchanged_clean_cohort(lncohort: Run, study: Study, tmp_path: Path) -> None:
+    assert lncohort("generate", "kim2025", "--out", "clean", cwd=tmp_path).returncode == 0
     made = lncohort("generate", "kim2025", "--out", "c", "--dirt", "moderate", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert made.stdout == "c\n"
     assert "registry twin: c/registry" in made.stderr
     assert "next: lncohort validate c" in made.stderr
-    with_twin, clean = hashes(tmp_path / "c"), hashes(written_once)
+    with_twin, clean = hashes(tmp_path / "c"), hashes(tmp_path / "clean")
     assert {name: with_twin[name] for name in clean} == clean
     assert set(with_twin) - set(clean) == TWIN
     checked = lncohort("validate", "c", cwd=tmp_path)

@@ -29,6 +29,8 @@ DRUGS = {
     "mmf": "mycophenolate", "cellcept": "mycophenolate", "mycophenolate mofetil": "mycophenolate",
     "aza": "azathioprine", "imuran": "azathioprine", "mzr": "mizoribine", "bredinin": "mizoribine",
     "cyc": "cyclophosphamide", "ctx": "cyclophosphamide", "endoxan": "cyclophosphamide",
+    "csa": "cyclosporine", "ciclosporin": "cyclosporine", "neoral": "cyclosporine",
+    "vcs": "voclosporin", "lupkynis": "voclosporin",
     "psl": "prednisolone", "pdl": "prednisolone", "prd": "prednisolone",
     "hcq": "hydroxychloroquine", "plaquenil": "hydroxychloroquine",
     "arb": "raas_inhibitor", "acei": "raas_inhibitor", "losartan": "raas_inhibitor",
