@@ -86,6 +86,11 @@ class Calibration:
             self.failure_level,
         )
 
+    def hazards_of_arms(self, covariates: Covariates, model: PatientModel) -> list[Hazards]:
+        """Return the hazards of all patients in each arm in turn."""
+        flare, failure = flare_hazard(covariates, model.course), kidney_failure_hazard_ratio(covariates, model.course)
+        return [Hazards(flare[:, None] * ratio[None, :], failure, self.failure_level) for ratio in self.flare_ratio]
+
 
 @dataclass(frozen=True, slots=True)
 class CalibratedPopulation:

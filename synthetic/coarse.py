@@ -8,6 +8,7 @@ fraction of the time of exact normal draws.
 from __future__ import annotations
 
 from functools import cache
+from math import prod
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -30,6 +31,10 @@ class NoiseSource(Protocol):
 
     def random(self, size: int | tuple[int, ...]) -> Noise:
         """Draw values uniform on (0, 1)."""
+        ...
+
+    def integers(self, low: int, high: int, size: int) -> npt.NDArray[np.int64]:
+        """Draw whole numbers from ``low`` to ``high - 1``."""
         ...
 
     def poisson(self, lam: Noise) -> npt.NDArray[np.integer[Any]]:
@@ -66,6 +71,10 @@ class CoarseNoise:
         """Draw values uniform on (0, 1), a multiple of 1/65,536 away from 1/131,072."""
         return np.asarray((self._draw(size) + np.float32(0.5)) / np.float32(_VALUES))
 
+    def integers(self, low: int, high: int, size: int) -> npt.NDArray[np.int64]:
+        """Draw whole numbers from ``low`` to ``high - 1``, of which there are far fewer than 65,536."""
+        return low + (self._draw(size).astype(np.int64) * (high - low) >> 16)
+
     def poisson(self, lam: Noise) -> npt.NDArray[np.int8]:
         """Draw a Poisson number for each mean by inversion, from 32 bits, since a mean may be small; at most 30."""
         raw: npt.NDArray[np.uint64] = self._bits.random_raw(-(-len(lam) // 2))
@@ -89,7 +98,7 @@ class CoarseNoise:
         return number
 
     def _draw(self, size: int | tuple[int, ...]) -> npt.NDArray[np.uint16]:
-        wanted = int(np.prod(size))
+        wanted = size if isinstance(size, int) else prod(size)
         raw: npt.NDArray[np.uint64] = self._bits.random_raw(-(-wanted // 4))
         return raw.astype("<u8", copy=False).view("<u2")[:wanted].reshape(size)
 

@@ -151,10 +151,11 @@ class Walk:
 
     def __init__(self, noise: CourseNoise, visit_day: IntArray, model: CourseModel) -> None:
         size, visits = visit_day.shape
-        self._noise, self._visit_day, self._model = noise, visit_day, model
-        self._state = np.full((size, visits), NOT_ASSESSED)
-        self._score = np.empty((size, visits))
-        self._flare_day = np.full((size, visits), NO_DAY)
+        self._noise, self._visit_day, self._model = noise, np.asfortranarray(visit_day), model
+        # A visit at a time is looked at, so the values of a visit stand together.
+        self._state = np.full((size, visits), NOT_ASSESSED, order="F")
+        self._score = np.empty((size, visits), order="F")
+        self._flare_day = np.full((size, visits), NO_DAY, order="F")
         self._failure_day = np.full(size, NO_DAY)
         self._shift = np.zeros(size)
         self._last_flare = np.full(size, -_CLEAR_OF_FLARE)

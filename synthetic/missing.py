@@ -88,6 +88,8 @@ def miss_by_chance(
     driver: FloatArray, arm: IntArray, last_visit: IntArray, attends: FloatArray, random: np.random.Generator
 ) -> BoolArray:
     """Draw who misses each visit; ``attends``, shape ``(arms, v)``, are the log odds of attending; shape ``(n, v)``."""
+    if np.isposinf(attends).all():
+        return np.zeros(driver.shape, dtype=bool)
     stays = np.arange(driver.shape[1]) <= last_visit[:, None]
     return np.asarray(stays & (random.random(driver.shape) >= attend_probability(attends[arm], driver)))
 

@@ -86,10 +86,11 @@ def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -
     A complete responder is placed by the distance above the threshold of complete response, a partial responder by the
     distance below it, a non-responder by the distance below the threshold of no response.
     """
-    above = np.exp(-np.maximum(score - cut.complete_from, 0.0) / _SCORE_SCALE)
-    below_complete = -np.expm1(-np.maximum(cut.complete_from - score, 0.0) / _SCORE_SCALE)
-    below_response = -np.expm1(-np.maximum(cut.no_response_below - score, 0.0) / _SCORE_SCALE)
-    return np.select([state == COMPLETE, state == PARTIAL], [above, below_complete], below_response)
+    complete = state == COMPLETE
+    threshold = np.where(complete | (state == PARTIAL), cut.complete_from, cut.no_response_below)
+    distance = np.maximum(np.where(complete, score - threshold, threshold - score), 0.0)
+    closeness = np.exp(distance / -_SCORE_SCALE)
+    return np.where(complete, closeness, 1.0 - closeness)
 
 
 def _assign(size: int, setting: Setting, own: SeedTree) -> AssignedBaseline:

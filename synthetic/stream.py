@@ -170,7 +170,7 @@ def block_columns(plan: PopulationPlan, setting: Setting, tree: SeedTree, block:
     return {
         "patients": patients_columns(story, setting.design),
         "visits": visits_columns(story, model, own, CoarseNoise),
-        "treatments": treatments_columns(story, model, own),
+        "treatments": treatments_columns(story, model, own, CoarseNoise),
         "events": events_columns(story),
         **truth_columns(story, setting),
     }

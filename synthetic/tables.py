@@ -117,8 +117,13 @@ def _unless(missing: BoolArray, values: npt.NDArray[np.floating[Any]]) -> npt.ND
     return np.where(missing, np.float32("nan"), values) if missing.any() else values
 
 
-def treatments_columns(story: Story, model: PatientModel, tree: SeedTree) -> Columns:
-    """Return the columns of the table treatments."""
+def treatments_columns(
+    story: Story,
+    model: PatientModel,
+    tree: SeedTree,
+    source: Callable[[np.random.Generator], NoiseSource] = lambda generator: generator,
+) -> Columns:
+    """Return the columns of the table treatments; ``source`` makes of a generator what doses are drawn from."""
     rows = treatment_rows(
         story.treatment,
         story.stops,
@@ -126,7 +131,7 @@ def treatments_columns(story: Story, model: PatientModel, tree: SeedTree) -> Col
         story.prednisolone,
         story.attendance.follow_up_days,
         model.treatment,
-        tree.child("doses").generator(),
+        source(tree.child("doses").generator()),
     )
     return {
         "patient_id": Identifiers(rows.patient, story.ids),

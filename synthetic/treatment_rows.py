@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cohort.codes import Background, Drug, Induction, Phase, StopReason
 from cohort.columns import CodeArray, WholeArray, position_of
 from cohort.response import BoolArray, IntArray
+from synthetic.coarse import NoiseSource
 from synthetic.model import TreatmentModel
 from synthetic.treatments import Stops, Treatment, tablets
 from synthetic.visits import VisitRows
@@ -58,7 +59,7 @@ def treatment_rows(
     prednisolone: FloatArray,
     follow_up_days: IntArray,
     model: TreatmentModel,
-    random: np.random.Generator,
+    random: NoiseSource,
 ) -> TreatmentRows:
     """Write the rows of all patients.
 
@@ -143,7 +144,7 @@ def prednisolone_rows(visits: VisitRows, dose: FloatArray, follow_up_days: IntAr
     )
 
 
-def _induction_spells(treatment: Treatment, model: TreatmentModel, random: np.random.Generator) -> list[_Spell]:
+def _induction_spells(treatment: Treatment, model: TreatmentModel, random: NoiseSource) -> list[_Spell]:
     size = len(treatment.tacrolimus)
     shortest, longest = model.induction_days
     start = -random.integers(shortest, longest + 1, size)
@@ -171,7 +172,7 @@ def _induction_spells(treatment: Treatment, model: TreatmentModel, random: np.ra
 
 
 def _maintenance_spells(
-    treatment: Treatment, stops: Stops, end: IntArray, model: TreatmentModel, random: np.random.Generator
+    treatment: Treatment, stops: Stops, end: IntArray, model: TreatmentModel, random: NoiseSource
 ) -> list[_Spell]:
     size = len(end)
     start = np.zeros(size, dtype=np.int64)
@@ -201,7 +202,7 @@ def _maintenance_spells(
         (
             treatment.background == position_of(Background.MIZORIBINE),
             Drug.MIZORIBINE,
-            random.choice(model.mizoribine_doses, size=size),
+            np.asarray(model.mizoribine_doses)[random.integers(0, len(model.mizoribine_doses), size)],
             background,
         ),
         (

@@ -14,7 +14,7 @@ from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
 from synthetic.calendar import Attendance
-from synthetic.coarse import NoiseSource
+from synthetic.coarse import Noise, NoiseSource
 from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, NOT_ASSESSED
 from synthetic.model import PatientModel, TreatmentModel
 from synthetic.observed import ObservedCourse
@@ -244,6 +244,6 @@ def tacrolimus_trough(
     return level
 
 
-def tablets(dose: FloatArray, step: float, limits: tuple[float, float]) -> FloatArray:
+def tablets(dose: Noise, step: float, limits: tuple[float, float]) -> FloatArray:
     """Round to the tablet size within ``limits``."""
     return np.asarray(np.clip(step * np.rint(dose / step), *limits))

@@ -60,9 +60,9 @@ def potential_outcomes(
     """
     states, flares, failures = [], [], []
     alive_until = np.where(death_day == NO_DAY, _NEVER, death_day)
-    for arm in range(len(calibration.intercepts)):
-        hazards = calibration.hazards(covariates, arm, model)
-        course = walk_course(noise, hazards, visit_day, calibration.cut(arm), model.course)
+    arms = np.arange(len(calibration.intercepts))
+    for arm, hazards in zip(arms, calibration.hazards_of_arms(covariates, model), strict=True):
+        course = walk_course(noise, hazards, visit_day, calibration.cut(int(arm)), model.course)
         states.append(course.state)
         flares.append(_before(alive_until, first_flare(course.flare_day)))
         failures.append(_before(alive_until, course.failure_day))

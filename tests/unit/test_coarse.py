@@ -29,6 +29,12 @@ def test_uniform_values_lie_strictly_between_zero_and_one() -> None:
     assert abs(u.mean() - 0.5) < 4 * np.sqrt(1 / 12 / u.size)
 
 
+def test_whole_numbers_are_even() -> None:
+    number = noise(5).integers(90, 271, SIZE)
+    assert (number.min(), number.max()) == (90, 270)
+    assert abs(number.mean() - 180) < 4 * np.sqrt((181**2 - 1) / 12 / SIZE)
+
+
 @pytest.mark.parametrize("mean", [0.001, 0.03, 0.6, 2.0, 5.0])
 def test_numbers_are_poisson(mean: float) -> None:
     number = noise(3).poisson(np.full(SIZE, mean)).astype(np.float64)
