@@ -25,41 +25,30 @@ from pathlib import Path
 import numpy as np
 
 from cohort.columns import Coded, Identifiers, Nullable, arrow_table
-from cohort.schema import COHORT_TABLES, TRUTH_TABLES
-from cohort.seeds import SeedTree
 from cohort.store import write_manifest
-from cohort.targets import load_study
-from synthetic.design import design_of
 from synthetic.population import BLOCK
-from synthetic.reconstruct import reconstruct
-from synthetic.setting import settle
+from synthetic.population_plan import PopulationPlan
 from synthetic.story import patient_ids
-from synthetic.stream import PopulationPlan, block_columns, write_population, write_tables
+from synthetic.stream import parts_of, write_population, write_tables
 
 STUDY, SEED, POOL = "kim2025", 2025, 1 << 15
 
 
 def write_floor(plan: PopulationPlan, folder: Path) -> None:
     """Write as many patients of independent draws, in the parts that ``plan`` has."""
-    study = load_study(plan.study)
-    tree = SeedTree(plan.seed).child("population")
-    setting = settle(design_of(study, reconstruct(study)), plan.scenario)
-    pools = block_columns(plan, setting, tree, 0)
+    work = plan.settle()
+    setting, pools = work.setting, work.columns(0)
     random = np.random.Generator(np.random.SFC64(plan.seed))
-    blocks = -(-plan.patients // BLOCK)
     folder.mkdir()
-    for part in range(plan.parts):
-        numbers = range(part * plan.blocks_per_part, min((part + 1) * plan.blocks_per_part, blocks))
+    for part in range(parts_of(plan)):
+        numbers = range(part * plan.blocks_per_part, min((part + 1) * plan.blocks_per_part, plan.blocks))
         tables = []
         for block in numbers:
             ids = patient_ids(setting.design, block * BLOCK + 1, BLOCK, plan.patients)
             tables.append(
-                {
-                    table.name: arrow_table(independent(pools[table.name], ids, random), table)
-                    for table in (*COHORT_TABLES, *TRUTH_TABLES)
-                }
+                {table.name: arrow_table(independent(pools[table.name], ids, random), table) for table in work.declared}
             )
-        write_tables(tables, folder, part)
+        write_tables(tables, work.declared, folder, part)
     write_manifest(folder, study=plan.study, seed=plan.seed, mode="population", notes={})
 
 

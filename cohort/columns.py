@@ -130,12 +130,58 @@ def arrow_table(columns: Columns, table: Table) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def rows_up_to(columns: Columns, patients: int) -> int:
-    """Return the number of rows of the first ``patients`` identifiers, the rows being ordered by identifier."""
+def positions(columns: Columns) -> WholeArray:
+    """Return the position of each row's patient, shape ``(n,)``.
+
+    Raises
+    ------
+    KeyError
+        If no column holds identifiers.
+    """
     for values in columns.values():
         if isinstance(values, Identifiers):
-            return int(np.searchsorted(values.position, patients))
+            return values.position
     raise KeyError("no identifiers among the columns")
+
+
+def take_rows(columns: Columns, rows: npt.NDArray[np.intp]) -> dict[str, ColumnValues]:
+    """Return the ``rows`` of columns, in that order."""
+    return {name: _take(values, rows) for name, values in columns.items()}
+
+
+def join_rows(parts: Sequence[Columns]) -> dict[str, ColumnValues]:
+    """Return the rows of columns of the same names and vocabularies, one part after the other."""
+    return {name: _join([part[name] for part in parts]) for name in parts[0]}
+
+
+def _take(values: ColumnValues, rows: npt.NDArray[np.intp]) -> ColumnValues:
+    if isinstance(values, Coded):
+        return Coded(values.position[rows], values.names)
+    if isinstance(values, Identifiers):
+        return Identifiers(values.position[rows], values.values)
+    if isinstance(values, Nullable):
+        return Nullable(values.values[rows], values.missing[rows])
+    return values[rows]
+
+
+def _join(parts: Sequence[ColumnValues]) -> ColumnValues:
+    if all(isinstance(part, Coded) for part in parts):
+        coded = [part for part in parts if isinstance(part, Coded)]
+        return Coded(np.concatenate([part.position for part in coded]), coded[0].names)
+    if all(isinstance(part, Identifiers) for part in parts):
+        named = [part for part in parts if isinstance(part, Identifiers)]
+        first = np.cumsum([0, *(len(part.values) for part in named)])
+        position = [part.position + start for part, start in zip(named, first[:-1], strict=True)]
+        return Identifiers(np.concatenate(position), np.concatenate([part.values for part in named]))
+    if all(isinstance(part, Nullable) for part in parts):
+        some = [part for part in parts if isinstance(part, Nullable)]
+        return Nullable(np.concatenate([part.values for part in some]), np.concatenate([part.missing for part in some]))
+    return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
+
+
+def rows_up_to(columns: Columns, patients: int) -> int:
+    """Return the number of rows of the first ``patients`` identifiers, the rows being ordered by identifier."""
+    return int(np.searchsorted(positions(columns), patients))
 
 
 def data_frame(columns: Columns, table: Table) -> pd.DataFrame:

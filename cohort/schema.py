@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -346,6 +346,15 @@ TRUTH_FAULTS = Table(
     "Every fault planted in registry/, one row per cell changed and per row added or removed; undoing all of them "
     "gives the clean cohort",
 )
+
+REPLICATE = Column("replicate", Kind.INTEGER, "Number of the replicate, from 1", "", False, None, 1)
+"""First column of every table of a replicated cohort; identifiers of patients are unique over replicates."""
+
+
+def replicated(table: Table) -> Table:
+    """Return the declaration of ``table`` in a replicated cohort."""
+    return replace(table, columns=(REPLICATE, *table.columns), key=("replicate", *table.key))
+
 
 COHORT_TABLES: tuple[Table, ...] = (PATIENTS, VISITS, TREATMENTS, EVENTS)
 """The four tables every cohort directory holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, draw_assigned
 from synthetic.calendar import attendance_by_count
 from synthetic.calibrate import Calibration
+from synthetic.coarse import NoiseSource
 from synthetic.course import draw_noise
 from synthetic.cuts import rank_positions
 from synthetic.design import Design
@@ -51,6 +52,7 @@ def draw_exact_stories(
     model: PatientModel,
     ids: npt.NDArray[np.bytes_],
     tree: SeedTree,
+    source: Callable[[np.random.Generator], NoiseSource] = lambda generator: generator,
 ) -> Iterator[ExactStories]:
     """Draw baseline and arms once, then courses until each replicate contradicts none of the study's findings.
 
@@ -62,6 +64,8 @@ def draw_exact_stories(
         Identifiers, replicate by replicate; their number says how many replicates are drawn.
     tree
         Node of the seed tree.
+    source
+        Makes of a generator what laboratory values, doses and adverse events are drawn from.
 
     Yields
     ------
@@ -84,7 +88,8 @@ def draw_exact_stories(
     for draw in range(1, _MOST_COURSES + 1):
         patients = (waiting[:, None] * design.total + np.arange(design.total)).ravel()
         mine, regimen = assigned.replicates(waiting, design.total), select_patients(treatment, patients)
-        story, met = _draw_courses(design, calibration, mine, regimen, model, ids[patients], tree.child("course", draw))
+        own = tree.child("course", draw)
+        story, met = _draw_courses(design, calibration, mine, regimen, model, ids[patients], own, source)
         accepted = np.flatnonzero(met & ~contradicts_print(study, story, len(waiting)))
         if accepted.size:
             yield ExactStories(story, accepted, waiting[accepted], draw)
@@ -114,6 +119,7 @@ def _draw_courses(
     model: PatientModel,
     ids: npt.NDArray[np.bytes_],
     tree: SeedTree,
+    source: Callable[[np.random.Generator], NoiseSource],
 ) -> tuple[Story, npt.NDArray[np.bool_]]:
     """Draw one course of every replicate; say which replicates have their printed flares."""
     baseline, counts = assigned.baseline, design.counts
@@ -143,4 +149,4 @@ def _draw_courses(
     course = walked.course
     position = rank_positions(course.state, course.score, arms, tree.child("position").generator())
     follow_up = FollowUp(attendance, noise, observe(course, position, attendance))
-    return finish_story(ids, assigned, treatment, follow_up, design, model, tree), walked.meets_flares
+    return finish_story(ids, assigned, treatment, follow_up, design, model, tree, source), walked.meets_flares

@@ -10,6 +10,18 @@ from cohort.definitions import KDIGO_2012, KIM2025
 from cohort.provenance import provenance_table
 from synthetic.model import PatientModel
 from synthetic.scenario import Scenario
+from synthetic.setting import Setting
+
+
+def setting_notes(setting: Setting) -> dict[str, Any]:
+    """Return what every cohort of a setting has in common: scenario, intercepts, definitions and assumptions."""
+    return {
+        "scenario": scenario_notes(setting.scenario, setting.model),
+        "intercepts": setting.calibration.intercepts.tolist(),
+        "response_definition": KIM2025.name,
+        "flare_definition": KDIGO_2012.name,
+        "assumptions": assumptions(setting.scenario, setting.model),
+    }
 
 
 def assumptions(scenario: Scenario, model: PatientModel) -> list[dict[str, Any]]:

@@ -82,6 +82,18 @@ def patient_ids(design: Design, first: int, size: int, total: int) -> npt.NDArra
     return text.view(f"S{text.shape[1]}")[:, 0]
 
 
+def replicate_ids(design: Design, first: int, replicates: int, total: int) -> npt.NDArray[np.bytes_]:
+    """Return identifiers of the patients of replicates ``first`` to ``first + replicates - 1`` of ``total``."""
+    digits = max(4, len(str(total + replicates)))
+    prefix = [f"{design.study}-{number:0{digits}d}" for number in range(first, first + replicates)]
+    width = len(prefix[0])
+    text = np.empty((replicates, design.total, width + 4), dtype=np.uint8)
+    text[:, :, :width] = np.frombuffer("".join(prefix).encode(), dtype=np.uint8).reshape(replicates, 1, width)
+    patients = b"".join(b"-%03d" % number for number in range(1, design.total + 1))
+    text[:, :, width:] = np.frombuffer(patients, dtype=np.uint8).reshape(1, design.total, 4)
+    return text.reshape(-1, width + 4).view(f"S{width + 4}")[:, 0]
+
+
 def finish_story(
     ids: npt.NDArray[np.bytes_],
     assigned: AssignedBaseline,

@@ -1,38 +1,22 @@
-"""Populations of any size: written part by part in constant memory, resumable, the same bytes for any split of work."""
+"""Cohorts of any size: written part by part in constant memory, resumable, the same bytes for any split of work."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
-from cohort import __version__
-from cohort.columns import Columns, arrow_table, rows_up_to
-from cohort.definitions import KDIGO_2012, KIM2025
 from cohort.errors import OutputError, UsageError
 from cohort.output import MARK, check_free
-from cohort.schema import COHORT_TABLES, TRUTH_TABLES
-from cohort.seeds import SeedTree
+from cohort.schema import Table
 from cohort.store import write_arrow, write_manifest
-from cohort.targets import load_study
 from synthetic.cluster import run_on_cluster
-from synthetic.coarse import CoarseNoise
-from synthetic.design import design_of
-from synthetic.population import BLOCK, draw_block
-from synthetic.reconstruct import reconstruct
-from synthetic.scenario import DEFAULT_SCENARIO, Scenario
-from synthetic.scenario_notes import assumptions, scenario_notes
-from synthetic.setting import Setting, settle
-from synthetic.tables import events_columns, patients_columns, treatments_columns, truth_columns, visits_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,36 +24,76 @@ if TYPE_CHECKING:
 _PLAN = "plan.json"
 
 
-@dataclass(frozen=True, slots=True)
-class PopulationPlan:
-    """A population to write; two plans that are equal give the same bytes.
+class Plan(Protocol):
+    """What to write, in blocks that are drawn whole; two plans of the same ``text`` give the same bytes.
 
-    A Parquet part holds ``blocks_per_part`` blocks, so that memory does not depend on the size of the population.
+    A Parquet part holds ``blocks_per_part`` blocks, so that memory does not depend on how many there are.
     """
 
-    study: str
-    seed: int
-    patients: int
-    scenario: Scenario = DEFAULT_SCENARIO
-    blocks_per_part: int = 4
-
-    def __post_init__(self) -> None:
-        if self.patients < 1:
-            raise UsageError("at least one patient is needed", where="--patients", got=str(self.patients))
+    @property
+    def study(self) -> str:
+        """Name of the study."""
+        ...
 
     @property
-    def parts(self) -> int:
-        """Number of Parquet parts of each table."""
-        return -(-self.patients // (BLOCK * self.blocks_per_part))
+    def seed(self) -> int:
+        """Root of all random streams."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """How the published rates are met."""
+        ...
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        ...
+
+    @property
+    def blocks_per_part(self) -> int:
+        """Blocks in a Parquet part."""
+        ...
 
     @property
     def text(self) -> str:
         """The plan as JSON, written beside unfinished work to recognise it."""
-        return json.dumps({**dataclasses.asdict(self), "version": __version__})
+        ...
+
+    def settle(self) -> Work:
+        """Solve what all blocks need."""
+        ...
+
+
+class Work(Protocol):
+    """A settled plan: draws any of its blocks, in any process."""
+
+    @property
+    def plan(self) -> Plan:
+        """What is written."""
+        ...
+
+    @property
+    def declared(self) -> Sequence[Table]:
+        """Declarations of the tables of a block."""
+        ...
+
+    def tables(self, block: int) -> Mapping[str, pa.Table]:
+        """Draw one block; return its tables by name."""
+        ...
+
+    def notes(self) -> Mapping[str, object]:
+        """What ``cohort.json`` says of the whole."""
+        ...
+
+
+def parts_of(plan: Plan) -> int:
+    """Return the number of Parquet parts of each table of ``plan``."""
+    return -(-plan.blocks // plan.blocks_per_part)
 
 
 def write_population(
-    plan: PopulationPlan,
+    plan: Plan,
     target: Path,
     *,
     jobs: int = 1,
@@ -77,7 +101,7 @@ def write_population(
     overwrite: bool = False,
     advance: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write a population as a cohort directory whose tables are folders of Parquet parts.
+    """Write a population, or replicates of a study, as a cohort directory whose tables are folders of Parquet parts.
 
     Unfinished work stands beside ``target`` and is taken up again by the same plan: finished parts are kept, the one
     that was being written is written anew. ``target`` appears in one rename when all is done.
@@ -113,21 +137,20 @@ def write_population(
     target = target.absolute()
     unfinished = target.parent / f".{target.name}.unfinished"
     _open_unfinished(unfinished, plan)
-    study = load_study(plan.study)
-    setting = settle(design_of(study, reconstruct(study)), plan.scenario)
-    waiting = [part for part in range(plan.parts) if not _done(unfinished, part).exists()]
-    for _ in range(plan.parts - len(waiting)):
+    work = plan.settle()
+    waiting = [part for part in range(parts_of(plan)) if not _done(unfinished, part).exists()]
+    for _ in range(parts_of(plan) - len(waiting)):
         advance()
-    task = partial(write_part, plan, setting, unfinished)
+    task = partial(write_part, work, unfinished)
     for _ in run_on_cluster(cluster, waiting, task) if cluster else _run(waiting, jobs, task):
         advance()
-    _finish(unfinished, plan, setting)
+    _finish(unfinished, work)
     if target.exists():
         shutil.rmtree(target)
     unfinished.rename(target)
 
 
-def write_part(plan: PopulationPlan, setting: Setting, folder: Path, part: int) -> int:
+def write_part(work: Work, folder: Path, part: int) -> int:
     """Draw and write one part of every table into unfinished work; return the number of the part.
 
     Raises
@@ -142,48 +165,25 @@ def write_part(plan: PopulationPlan, setting: Setting, folder: Path, part: int) 
             got=platform.node(),
             remedy="name an output on a file system that all workers share",
         )
-    tree = SeedTree(plan.seed).child("population")
+    plan = work.plan
     first = part * plan.blocks_per_part
-    blocks = range(first, min(first + plan.blocks_per_part, -(-plan.patients // BLOCK)))
-    write_tables([_block_tables(plan, setting, tree, block) for block in blocks], folder, part)
+    blocks = range(first, min(first + plan.blocks_per_part, plan.blocks))
+    write_tables([work.tables(block) for block in blocks], work.declared, folder, part)
     _done(folder, part).touch()
     return part
 
 
-def write_tables(blocks: Sequence[Mapping[str, pa.Table]], folder: Path, part: int) -> None:
+def write_tables(blocks: Sequence[Mapping[str, pa.Table]], declared: Sequence[Table], folder: Path, part: int) -> None:
     """Write the tables of some blocks as part number ``part`` of each table; every file appears in one rename."""
     import pyarrow as pa
 
-    for table in (*COHORT_TABLES, *TRUTH_TABLES):
+    for table in declared:
         place = folder / table.path
         place.mkdir(parents=True, exist_ok=True)
         # A worker that was taken for dead may still be writing the same part.
         scratch = place / f".part-{part:05d}-{uuid4().hex}"
         write_arrow(pa.concat_tables([tables[table.name] for tables in blocks]), table, scratch)
         scratch.rename(place / f"part-{part:05d}.parquet")
-
-
-def block_columns(plan: PopulationPlan, setting: Setting, tree: SeedTree, block: int) -> dict[str, Columns]:
-    """Draw one whole block; return the columns of its tables by name of the table."""
-    story = draw_block(setting, tree, block, plan.patients)
-    own, model = tree.child("block", block), setting.model
-    return {
-        "patients": patients_columns(story, setting.design),
-        "visits": visits_columns(story, model, own, CoarseNoise),
-        "treatments": treatments_columns(story, model, own, CoarseNoise),
-        "events": events_columns(story),
-        **truth_columns(story, setting),
-    }
-
-
-def _block_tables(plan: PopulationPlan, setting: Setting, tree: SeedTree, block: int) -> dict[str, pa.Table]:
-    """Draw one block and lay out its tables, rows of patients beyond the size of the population left out."""
-    columns = block_columns(plan, setting, tree, block)
-    kept = plan.patients - block * BLOCK
-    tables = {table.name: arrow_table(columns[table.name], table) for table in (*COHORT_TABLES, *TRUTH_TABLES)}
-    if kept >= BLOCK:
-        return tables
-    return {name: data.slice(0, rows_up_to(columns[name], kept)) for name, data in tables.items()}
 
 
 def _run(waiting: list[int], jobs: int, task: Callable[[int], int]) -> Iterator[int]:
@@ -195,7 +195,7 @@ def _run(waiting: list[int], jobs: int, task: Callable[[int], int]) -> Iterator[
             yield future.result()
 
 
-def _open_unfinished(folder: Path, plan: PopulationPlan) -> None:
+def _open_unfinished(folder: Path, plan: Plan) -> None:
     note = folder / _PLAN
     if not folder.exists():
         try:
@@ -216,18 +216,11 @@ def _done(folder: Path, part: int) -> Path:
     return folder / f".done-{part:05d}"
 
 
-def _finish(folder: Path, plan: PopulationPlan, setting: Setting) -> None:
+def _finish(folder: Path, work: Work) -> None:
     for torn in folder.rglob(".part-*"):
         torn.unlink()
-    notes = {
-        "patients": plan.patients,
-        "scenario": scenario_notes(setting.scenario, setting.model),
-        "intercepts": setting.calibration.intercepts.tolist(),
-        "response_definition": KIM2025.name,
-        "flare_definition": KDIGO_2012.name,
-        "assumptions": assumptions(setting.scenario, setting.model),
-    }
-    write_manifest(folder, study=plan.study, seed=plan.seed, mode="population", notes=notes)
+    plan = work.plan
+    write_manifest(folder, study=plan.study, seed=plan.seed, mode=plan.mode, notes=work.notes())
     for left in (*folder.glob(".done-*"), folder / _PLAN):
         left.unlink()
     (folder / MARK).touch()

@@ -187,6 +187,19 @@ def truth_columns(story: Story, setting: Setting) -> dict[str, Columns]:
     }
 
 
+def story_columns(
+    story: Story, setting: Setting, tree: SeedTree, source: Callable[[np.random.Generator], NoiseSource]
+) -> dict[str, Columns]:
+    """Return the columns of every table, those of ``truth/`` among them, by name of the table."""
+    return {
+        "patients": patients_columns(story, setting.design),
+        "visits": visits_columns(story, setting.model, tree, source),
+        "treatments": treatments_columns(story, setting.model, tree),
+        "events": events_columns(story),
+        **truth_columns(story, setting),
+    }
+
+
 def _days(day: IntArray) -> Nullable:
     return Nullable(day, day == NO_DAY)
 

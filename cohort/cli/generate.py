@@ -14,7 +14,7 @@ from cohort.codes import DirtLevel
 from cohort.errors import UsageError
 
 if TYPE_CHECKING:
-    from synthetic.stream import PopulationPlan
+    from synthetic.stream import Plan
 
 
 class Mode(StrEnum):
@@ -35,9 +35,11 @@ def generate(
     patients: Annotated[
         int | None, typer.Option("--patients", min=1, help="Number of patients (population mode).")
     ] = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", min=1, help="Processes (population mode); the output is the same.")
-    ] = 1,
+    replicates: Annotated[
+        int | None,
+        typer.Option("--replicates", min=1, help="Number of independent cohorts, written as one dataset."),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes; the output is the same.")] = 1,
     scenario: Annotated[
         str, typer.Option("--scenario", metavar="NAME|FILE", help="Dials of the patient model: a name, or a TOML file.")
     ] = "default",
@@ -46,7 +48,7 @@ def generate(
         typer.Option(
             "--cluster",
             metavar="ADDR",
-            help="Dask scheduler whose workers write (population mode, extra cluster); the output is the same.",
+            help="Dask scheduler whose workers write (extra cluster); the output is the same.",
         ),
     ] = None,
     reading: Annotated[
@@ -71,29 +73,33 @@ def generate(
     cohort.json, and truth/ with what only the generator knows. In exact mode, deriving response from the laboratory
     values gives the published rates to their printed decimals; in population mode they are met in expectation, and a
     run that was interrupted is taken up again by the same command. The same seed gives the same bytes.
+
+    With --replicates every table has a column replicate, from 1, and identifiers are unique over replicates.
     """
-    if mode is Mode.EXACT:
-        if patients is not None or jobs != 1 or cluster is not None:
-            raise UsageError(
-                "an exact cohort has the study's own size",
-                where="--patients, --jobs, --cluster",
-                remedy="leave them out or add --mode population",
-            )
+    plan = _plan(study, seed, scenario, mode, patients, replicates)
+    if plan is None and (jobs != 1 or cluster is not None):
+        raise UsageError(
+            "a single exact cohort is written at once",
+            where="--jobs, --cluster",
+            remedy="leave them out, or add --replicates or --mode population",
+        )
+    if plan is not None and (dirt is not None or reading is not None):
+        raise UsageError(
+            "registry twins and alternative readings are for a single exact cohort",
+            where="--dirt, --reading",
+            remedy="leave them out, or leave out --mode and --replicates",
+        )
+    if plan is None:
         _generate_exact(study, out, seed, scenario, reading, dirt, overwrite)
     else:
-        if dirt is not None:
-            raise UsageError(
-                "a registry twin is made in exact mode only",
-                where="--dirt",
-                remedy="leave it out or leave out --mode population",
-            )
-        if reading is not None:
-            raise UsageError("an alternative reading is for exact mode", where="--reading", remedy="leave it out")
-        _write_population(_population_plan(study, seed, scenario, patients), out, jobs, cluster, overwrite)
+        _write(plan, out, jobs, cluster, overwrite)
     print_line(str(out))
     if dirt is not None:
         talk(f"registry twin: {out}/registry; its faults, with a count of each kind: {out}/truth/fault_kinds.csv")
-    suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
+    if replicates is None:
+        suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
+    else:
+        suggest(f"lncohort validate {out}", f"lncohort derive {out}")
 
 
 def _generate_exact(
@@ -110,18 +116,40 @@ def _generate_exact(
         generate_into(folder, record, seed, reading, dials, dirt)
 
 
-def _population_plan(study: str, seed: int, scenario: str, patients: int | None) -> PopulationPlan:
+def _plan(
+    study: str, seed: int, scenario: str, mode: Mode, patients: int | None, replicates: int | None
+) -> Plan | None:
+    """Return what to write in parts, or ``None`` for a single exact cohort."""
+    from synthetic.population_plan import PopulationPlan
+    from synthetic.replicates import ReplicateMode, ReplicatePlan
     from synthetic.scenario import load_scenario
-    from synthetic.stream import PopulationPlan
 
+    if replicates is not None:
+        if patients is not None:
+            raise UsageError(
+                "replicates have the study's own size", where="--patients, --replicates", remedy="leave one of them out"
+            )
+        return ReplicatePlan(study, seed, replicates, ReplicateMode(mode.value), load_scenario(scenario))
+    if mode is Mode.EXACT:
+        if patients is not None:
+            raise UsageError(
+                "an exact cohort has the study's own size",
+                where="--patients",
+                remedy="leave it out or add --mode population",
+            )
+        return None
     if patients is None:
-        raise UsageError("population mode needs a size", where="--patients", remedy="add for instance --patients 10000")
+        raise UsageError(
+            "population mode needs a size",
+            where="--patients",
+            remedy="add for instance --patients 10000, or --replicates 100 for cohorts of the study's own size",
+        )
     return PopulationPlan(study, seed, patients, load_scenario(scenario))
 
 
-def _write_population(plan: PopulationPlan, out: Path, jobs: int, cluster: str | None, overwrite: bool) -> None:
-    from synthetic.stream import write_population
+def _write(plan: Plan, out: Path, jobs: int, cluster: str | None, overwrite: bool) -> None:
+    from synthetic.stream import parts_of, write_population
 
     with progress() as bar:
-        task = bar.add_task("writing patients", total=plan.parts)
+        task = bar.add_task("writing parts", total=parts_of(plan))
         write_population(plan, out, jobs=jobs, cluster=cluster, overwrite=overwrite, advance=lambda: bar.advance(task))

@@ -11,12 +11,9 @@ from pathlib import Path
 import pytest
 
 from cohort.errors import OutputError, UsageError
-from cohort.targets import load_study
-from synthetic.design import design_of
 from synthetic.population import BLOCK
-from synthetic.reconstruct import reconstruct
-from synthetic.setting import settle
-from synthetic.stream import PopulationPlan, write_part, write_population
+from synthetic.population_plan import PopulationPlan
+from synthetic.stream import write_part, write_population
 
 PLAN = PopulationPlan("kim2025", 5, 6 * BLOCK, blocks_per_part=1)
 ON_TWO_WORKERS = """
@@ -26,7 +23,8 @@ from pathlib import Path
 from distributed import Client, LocalCluster
 
 from synthetic.population import BLOCK
-from synthetic.stream import PopulationPlan, write_population
+from synthetic.population_plan import PopulationPlan
+from synthetic.stream import write_population
 
 if __name__ == "__main__":
     target, kill = Path(sys.argv[1]), sys.argv[2] == "kill"
@@ -91,7 +89,6 @@ def test_processes_of_ones_own_and_a_cluster_exclude_each_other(tmp_path: Path) 
 
 
 def test_a_worker_that_does_not_see_the_output_says_so(tmp_path: Path) -> None:
-    study = load_study("kim2025")
-    setting = settle(design_of(study, reconstruct(study)), PLAN.scenario)
+    work = PLAN.settle()
     with pytest.raises(OutputError, match=r"does not see the output.*file system that all workers share"):
-        write_part(PLAN, setting, tmp_path / "elsewhere", 0)
+        write_part(work, tmp_path / "elsewhere", 0)

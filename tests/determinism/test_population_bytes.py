@@ -10,13 +10,9 @@ import pytest
 import synthetic.stream as stream
 from cohort.errors import OutputError, UsageError
 from cohort.store import read_cohort
-from cohort.targets import load_study
-from synthetic.design import design_of
 from synthetic.population import BLOCK
-from synthetic.reconstruct import reconstruct
-from synthetic.scenario import DEFAULT_SCENARIO
-from synthetic.setting import settle
-from synthetic.stream import PopulationPlan, write_population
+from synthetic.population_plan import PopulationPlan
+from synthetic.stream import write_population
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -84,14 +80,13 @@ def test_sizes_and_processes_below_one_are_refused(tmp_path: Path) -> None:
 
 
 def test_two_parts_written_in_either_order_are_the_same(plan: PopulationPlan, tmp_path: Path) -> None:
-    study = load_study("kim2025")
-    setting = settle(design_of(study, reconstruct(study)), DEFAULT_SCENARIO)
+    work = plan.settle()
     for order in ((0, 1), (1, 0)):
         folder = tmp_path / str(order[0])
         folder.mkdir()
         (folder / "plan.json").write_text(plan.text, encoding="utf-8")
         for part in order:
-            stream.write_part(plan, setting, folder, part)
+            stream.write_part(work, folder, part)
     assert contents(tmp_path / "0") == contents(tmp_path / "1")
 
 

@@ -1,0 +1,207 @@
+"""Replicates: independent cohorts of one study, drawn together, as one dataset with a column ``replicate``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cohort import __version__
+from cohort.columns import Columns, arrow_table, join_rows, positions, take_rows
+from cohort.errors import UsageError
+from cohort.record import Study
+from cohort.response import IntArray
+from cohort.schema import COHORT_TABLES, TRUTH_TABLES, Table, replicated
+from cohort.seeds import SeedTree
+from cohort.targets import load_study
+from synthetic.coarse import CoarseNoise
+from synthetic.design import design_of
+from synthetic.exact import draw_exact_stories
+from synthetic.population import draw_patients
+from synthetic.reconstruct import reconstruct
+from synthetic.scenario import DEFAULT_SCENARIO, Scenario
+from synthetic.scenario_notes import setting_notes
+from synthetic.setting import Setting, settle
+from synthetic.story import replicate_ids
+from synthetic.tables import story_columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REPLICATE_BLOCK = 64
+"""Replicates of a block. A block is drawn whole, even when only its first replicates are used."""
+
+
+class ReplicateMode(StrEnum):
+    """How replicates meet the published rates: each exactly, or on average."""
+
+    EXACT = "exact"
+    POPULATION = "population"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicatePlan:
+    """Replicates to write; two plans that are equal give the same bytes."""
+
+    study: str
+    seed: int
+    replicates: int
+    mode: ReplicateMode = ReplicateMode.EXACT
+    scenario: Scenario = DEFAULT_SCENARIO
+    blocks_per_part: int = 2
+
+    def __post_init__(self) -> None:
+        if self.replicates < 1:
+            raise UsageError("at least one replicate is needed", where="--replicates", got=str(self.replicates))
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks of replicates."""
+        return -(-self.replicates // REPLICATE_BLOCK)
+
+    @property
+    def text(self) -> str:
+        """The plan as JSON."""
+        return json.dumps({**dataclasses.asdict(self), "version": __version__})
+
+    def settle(self) -> ReplicateWork:
+        """Calibrate the study under the scenario."""
+        study = load_study(self.study)
+        return ReplicateWork(self, study, settle(design_of(study, reconstruct(study)), self.scenario))
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateWork:
+    """Replicates whose constants are solved."""
+
+    plan: ReplicatePlan
+    record: Study
+    setting: Setting
+
+    @property
+    def declared(self) -> Sequence[Table]:
+        """Declarations of the tables."""
+        return tuple(replicated(table) for table in (*COHORT_TABLES, *TRUTH_TABLES))
+
+    def tables(self, block: int) -> dict[str, pa.Table]:
+        """Draw one block of replicates and lay out its tables."""
+        columns = self.columns(block)
+        return {table.name: arrow_table(columns[table.name], table) for table in self.declared}
+
+    def columns(self, block: int) -> dict[str, Columns]:
+        """Draw one whole block; return the columns of its tables, those of replicates not wanted left out."""
+        plan, design = self.plan, self.setting.design
+        own = SeedTree(plan.seed).child("replicates", plan.mode.value, "block", block)
+        first = block * REPLICATE_BLOCK
+        ids = replicate_ids(design, first + 1, REPLICATE_BLOCK, plan.replicates)
+        wanted = min(REPLICATE_BLOCK, plan.replicates - first)
+        if plan.mode is ReplicateMode.POPULATION:
+            drawn = story_columns(draw_patients(ids, self.setting, own), self.setting, own, CoarseNoise)
+            everyone = np.arange(REPLICATE_BLOCK)
+            return _in_order([_Drawn(drawn, everyone, everyone)], design.total, first, wanted)
+        pieces = []
+        for stories in draw_exact_stories(
+            self.record, design, self.setting.calibration, self.setting.model, ids, own, CoarseNoise
+        ):
+            tables = own.child("tables", stories.course_draws)
+            drawn = story_columns(stories.story, self.setting, tables, CoarseNoise)
+            pieces.append(_Drawn(drawn, stories.accepted, stories.numbers))
+        return _in_order(pieces, design.total, first, wanted)
+
+    def notes(self) -> Mapping[str, object]:
+        """What ``cohort.json`` says."""
+        return {
+            "replicates": self.plan.replicates,
+            "patients_per_replicate": self.setting.design.total,
+            **setting_notes(self.setting),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Tables of some replicates: the ``rows`` among those drawn, and their ``numbers`` in the block, shape ``(a,)``."""
+
+    tables: Mapping[str, Columns]
+    rows: IntArray
+    numbers: IntArray
+
+
+def _in_order(drawn: Sequence[_Drawn], per_replicate: int, first: int, wanted: int) -> dict[str, Columns]:
+    """Join tables of replicates found in several draws, in the order of their numbers, and number their rows."""
+    joined: dict[str, Columns] = {}
+    for name in drawn[0].tables:
+        parts, numbers = [], []
+        for piece in drawn:
+            columns = piece.tables[name]
+            number = _number_of_row(columns, piece, per_replicate)
+            kept = np.flatnonzero((number >= 0) & (number < wanted))
+            parts.append(take_rows(columns, kept))
+            numbers.append(number[kept])
+        number = np.concatenate(numbers)
+        rows = join_rows(parts)
+        if len(parts) > 1:
+            order = np.argsort(number, kind="stable")
+            rows, number = take_rows(rows, order), number[order]
+        joined[name] = {"replicate": number + first + 1, **rows}
+    return joined
+
+
+def _number_of_row(columns: Columns, piece: _Drawn, per_replicate: int) -> npt.NDArray[np.int64]:
+    """Return the number of the replicate of each row in the block, -1 where it was not accepted in this draw."""
+    position = positions(columns)
+    number = np.full(REPLICATE_BLOCK, -1, dtype=np.int64)
+    number[piece.rows] = piece.numbers
+    return number[position // per_replicate]
+
+
+def generate_replicates(
+    study: str,
+    *,
+    replicates: int,
+    seed: int,
+    mode: ReplicateMode = ReplicateMode.EXACT,
+    scenario: Scenario = DEFAULT_SCENARIO,
+) -> dict[str, pa.Table]:
+    """Generate independent cohorts of a study in memory.
+
+    Parameters
+    ----------
+    study
+        Name of a study, or path of its file.
+    replicates
+        How many cohorts.
+    seed
+        Root of all random streams; more replicates begin with the same ones.
+    mode
+        Whether each replicate has the published rates, or has them in expectation, at the study's own size.
+    scenario
+        Dials of the patient model.
+
+    Returns
+    -------
+    dict of pyarrow.Table
+        By name of the table: the columns of the schema after ``replicate`` (from 1); those of ``truth/`` are called
+        ``truth_patients`` and so on. Identifiers of patients are unique over replicates.
+
+    Raises
+    ------
+    CalibrationError
+        If the model cannot meet the print.
+
+    Examples
+    --------
+    >>> tables = generate_replicates("kim2025", replicates=3, seed=1)
+    >>> tables["patients"].num_rows, tables["patients"].column_names[:2]
+    (537, ['replicate', 'patient_id'])
+    """
+    import pyarrow as pa
+
+    work = ReplicatePlan(study, seed, replicates, mode, scenario).settle()
+    blocks = [work.tables(block) for block in range(work.plan.blocks)]
+    return {name: pa.concat_tables([tables[name] for tables in blocks]) for name in blocks[0]}
