@@ -48,20 +48,6 @@ class AssignedBaseline:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """How the arms of ``k`` candidate assignments compare on ``m`` covariates in each of ``r`` replicates.
-
-    ``smd`` and ``p_value`` have shape ``(r, m, k)``; the p-value of pure class V and whether it is more frequent on
-    tacrolimus have shape ``(r, k)``.
-    """
-
-    smd: FloatArray
-    p_value: FloatArray
-    class_v_p_value: FloatArray
-    class_v_more_on_tacrolimus: BoolArray
-
-
 def tacrolimus_logit(baseline: Covariates, model: PatientModel, *, randomised: bool) -> FloatArray:
     """Return the log odds of tacrolimus up to a constant, shape ``(n,)``: the confounding by indication and by centre.
 
@@ -93,8 +79,11 @@ def arm_probabilities(logit: FloatArray, intercepts: FloatArray, tacrolimus: Boo
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
-def compare_arms(baseline: Baseline, tacrolimus: BoolArray) -> Balance:
-    """Compare the balance covariates between the arms of candidate assignments.
+def look_as_printed(baseline: Baseline, tacrolimus: BoolArray, rule: AssignmentModel) -> BoolArray:
+    """Return which candidate assignments look as the paper says, shape ``(r, k)``.
+
+    Pure class V is significantly more frequent on tacrolimus (Pearson chi-square, no continuity correction); no other
+    covariate differs significantly (Welch t for numbers, Pearson for yes/no covariates) or by more than the cap.
 
     Parameters
     ----------
@@ -102,56 +91,57 @@ def compare_arms(baseline: Baseline, tacrolimus: BoolArray) -> Balance:
         ``n`` patients of each of ``r`` replicates; every balance covariate varies in each.
     tacrolimus
         Candidate assignments, shape ``(r, n, k)``, all with the same number of treated patients.
+    rule
+        Significance level and cap on the standardised mean difference.
+    """
+    from scipy.special import chdtrc
 
-    Returns
-    -------
-    Balance
-        Welch t for numbers, Pearson chi-square (no continuity correction) for yes/no covariates and for pure class V.
+    replicates, per_replicate, _ = tacrolimus.shape
+    n1 = int(tacrolimus[0, :, 0].sum())
+    n0 = per_replicate - n1
+    class_v = _standardised(baseline.class_v.reshape(replicates, 1, per_replicate).astype(np.float64))
+    excess = (class_v @ tacrolimus.astype(np.float64))[:, 0] * (1 / n1 + 1 / n0)
+    met = np.asarray((excess > 0) & (chdtrc(1, excess**2 / (1 / n1 + 1 / n0)) < rule.balance_alpha))
+    # Few candidates are left, so the other covariates are compared for these only.
+    row, candidate = np.nonzero(met)
+    columns = np.stack(list(baseline.balance_covariates().values()))
+    values = _standardised(columns.reshape(len(columns), replicates, per_replicate).transpose(1, 0, 2))
+    similar = _similar(values, row, tacrolimus[row, :, candidate], rule)
+    met[row, candidate] = similar
+    return met
+
+
+def _similar(values: FloatArray, row: IntArray, treated: BoolArray, rule: AssignmentModel) -> BoolArray:
+    """Return whether no covariate differs, for assignments ``treated``, shape ``(p, n)``, of replicates ``row``.
+
+    ``values``, shape ``(r, m, n)``, have mean zero and variance one in each replicate.
     """
     from scipy.special import chdtrc, stdtr
 
-    replicates, per_replicate, _ = tacrolimus.shape
-    columns = np.stack(list(baseline.balance_covariates().values()))
-    values = columns.reshape(len(columns), replicates, per_replicate).transpose(1, 0, 2)
+    size = values.shape[2]
+    on = treated[:, :, None].astype(np.float64)
+    n1 = on.sum(axis=1)
+    n0 = size - n1
     binary = ((values == values.min(axis=2, keepdims=True)) | (values == values.max(axis=2, keepdims=True))).all(axis=2)
-    # Standardised first, so that variances from sums of squares lose no digits.
-    values = _standardised(values)
-    treated = tacrolimus.astype(np.float64)
-    n1 = int(tacrolimus[0, :, 0].sum())
-    n0 = per_replicate - n1
     # The values sum to zero and their squares to the number of patients, so the other arm follows from the treated.
-    total, squares = values @ treated, values**2 @ treated
+    total, squares = (values[row] @ on)[:, :, 0], ((values**2)[row] @ on)[:, :, 0]
     m1, m0 = total / n1, -total / n0
     v1 = (squares - n1 * m1**2) / (n1 - 1)
-    v0 = (per_replicate - squares - n0 * m0**2) / (n0 - 1)
+    v0 = (size - squares - n0 * m0**2) / (n0 - 1)
     difference = m1 - m0
+    capped = (np.abs(difference) <= rule.smd_cap * np.sqrt((v1 + v0) / 2)).all(axis=1)
     error = v1 / n1 + v0 / n0
     degrees = error**2 / ((v1 / n1) ** 2 / (n1 - 1) + (v0 / n0) ** 2 / (n0 - 1))
     p_welch = 2 * stdtr(degrees, -np.abs(difference) / np.sqrt(error))
     # The values have variance one over both arms together, so this is the chi-square of the two-by-two table.
     p_pearson = chdtrc(1, difference**2 / (1 / n1 + 1 / n0))
-    class_v = _standardised(baseline.class_v.reshape(replicates, 1, per_replicate).astype(np.float64))
-    excess = (class_v @ treated)[:, 0] * (1 / n1 + 1 / n0)
-    return Balance(
-        smd=difference / np.sqrt((v1 + v0) / 2),
-        p_value=np.where(binary[:, :, None], p_pearson, p_welch),
-        class_v_p_value=np.asarray(chdtrc(1, excess**2 / (1 / n1 + 1 / n0))),
-        class_v_more_on_tacrolimus=excess > 0,
-    )
+    p_value = np.where(binary[row], p_pearson, p_welch)
+    return np.asarray(capped & (p_value >= rule.balance_alpha).all(axis=1))
 
 
 def _standardised(values: FloatArray) -> FloatArray:
+    """Return values, shape ``(r, m, n)``, with mean zero and variance one in each replicate."""
     return np.asarray((values - values.mean(axis=2, keepdims=True)) / values.std(axis=2, keepdims=True))
-
-
-def meets_print(balance: Balance, rule: AssignmentModel) -> BoolArray:
-    """Return which candidates look as the paper says, shape ``(r, k)``."""
-    return np.asarray(
-        balance.class_v_more_on_tacrolimus
-        & (balance.class_v_p_value < rule.balance_alpha)
-        & (np.abs(balance.smd) <= rule.smd_cap).all(axis=1)
-        & (balance.p_value >= rule.balance_alpha).all(axis=1)
-    )
 
 
 def draw_assigned(
@@ -225,7 +215,7 @@ def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree:
     liking = logit.reshape(replicates, total)[rows][:, :, None] + noise
     tacrolimus = liking >= np.partition(liking, total - treated, axis=1)[:, [total - treated]]
     patients = (rows[:, None] * total + np.arange(total)).ravel()
-    met = meets_print(compare_arms(select_patients(baseline, patients), tacrolimus), model.assignment)
+    met = look_as_printed(select_patients(baseline, patients), tacrolimus, model.assignment)
     any_met = met.any(axis=1)
     first = met.argmax(axis=1)[any_met]
     rows, tacrolimus = rows[any_met], tacrolimus[any_met]

@@ -28,6 +28,13 @@ class Arms:
         """Number of replicates."""
         return len(self.members[0])
 
+    def arm(self) -> IntArray:
+        """Return the position of each patient's arm, shape ``(n,)``."""
+        arm = np.empty(self.replicates * self.per_replicate, dtype=np.int64)
+        for position, members in enumerate(self.members):
+            arm[members] = position
+        return arm
+
     @classmethod
     def of(cls, arm: IntArray, sizes: IntArray) -> Arms:
         """Find the members of the arms from each patient's ``arm``, shape ``(n,)``, all replicates being alike."""
