@@ -119,24 +119,29 @@ def _similar(values: FloatArray, row: IntArray, treated: BoolArray, rule: Assign
     from scipy.special import chdtrc, stdtr
 
     size = values.shape[2]
-    on = treated[:, :, None].astype(np.float64)
-    n1 = on.sum(axis=1)
+    n1 = int(treated[0].sum()) if len(treated) else 1
     n0 = size - n1
     binary = ((values == values.min(axis=2, keepdims=True)) | (values == values.max(axis=2, keepdims=True))).all(axis=2)
     # The values sum to zero and their squares to the number of patients, so the other arm follows from the treated.
-    total, squares = (values[row] @ on)[:, :, 0], ((values**2)[row] @ on)[:, :, 0]
+    total, squares = np.empty((len(row), values.shape[1])), np.empty((len(row), values.shape[1]))
+    for replicate in np.unique(row):
+        mine = row == replicate
+        on = treated[mine].T.astype(np.float64)
+        total[mine], squares[mine] = (values[replicate] @ on).T, (values[replicate] ** 2 @ on).T
     m1, m0 = total / n1, -total / n0
     v1 = (squares - n1 * m1**2) / (n1 - 1)
     v0 = (size - squares - n0 * m0**2) / (n0 - 1)
     difference = m1 - m0
-    capped = (np.abs(difference) <= rule.smd_cap * np.sqrt((v1 + v0) / 2)).all(axis=1)
+    similar = (np.abs(difference) <= rule.smd_cap * np.sqrt((v1 + v0) / 2)).all(axis=1)
+    difference, v1, v0 = difference[similar], v1[similar], v0[similar]
     error = v1 / n1 + v0 / n0
     degrees = error**2 / ((v1 / n1) ** 2 / (n1 - 1) + (v0 / n0) ** 2 / (n0 - 1))
     p_welch = 2 * stdtr(degrees, -np.abs(difference) / np.sqrt(error))
     # The values have variance one over both arms together, so this is the chi-square of the two-by-two table.
     p_pearson = chdtrc(1, difference**2 / (1 / n1 + 1 / n0))
-    p_value = np.where(binary[row], p_pearson, p_welch)
-    return np.asarray(capped & (p_value >= rule.balance_alpha).all(axis=1))
+    p_value = np.where(binary[row[similar]], p_pearson, p_welch)
+    similar[similar] = (p_value >= rule.balance_alpha).all(axis=1)
+    return np.asarray(similar)
 
 
 def _standardised(values: FloatArray) -> FloatArray:

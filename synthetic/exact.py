@@ -29,6 +29,7 @@ from synthetic.story import FollowUp, Story, finish_story, leaving_of
 from synthetic.treatments import Treatment, draw_monotherapy, draw_treatment
 
 _MOST_COURSES = 200
+_COURSES_AT_ONCE = 8
 _POSITION_DRAWS = 20
 _CLEARLY_SIMILAR = 0.10
 """Smallest p-value of proteinuria by state and position; the laboratory values themselves are tested at 0.05."""
@@ -89,14 +90,17 @@ def draw_exact_stories(
     treatment = draw_treatment(assigned.baseline, assigned.tacrolimus, alone, model, random)
     waiting = np.arange(replicates)
     for draw in range(1, _MOST_COURSES + 1):
-        patients = (waiting[:, None] * design.total + np.arange(design.total)).ravel()
-        mine, regimen = assigned.replicates(waiting, design.total), select_patients(treatment, patients)
+        # Several courses at once for each replicate that still waits, as many as make up for those that do not.
+        rows = np.repeat(waiting, min(_COURSES_AT_ONCE, replicates // len(waiting)))
+        patients = (rows[:, None] * design.total + np.arange(design.total)).ravel()
+        mine, regimen = assigned.replicates(rows, design.total), select_patients(treatment, patients)
         own = tree.child("course", draw)
         story, met = _draw_courses(study, design, calibration, mine, regimen, model, ids[patients], own, source)
-        accepted = np.flatnonzero(met & ~contradicts_print(study, story, len(waiting)))
-        if accepted.size:
-            yield ExactStories(story, accepted, waiting[accepted], draw)
-        waiting = np.delete(waiting, accepted)
+        fitting = np.flatnonzero(met & ~contradicts_print(study, story, len(rows)))
+        numbers, first = np.unique(rows[fitting], return_index=True)
+        if numbers.size:
+            yield ExactStories(story, fitting[first], numbers, draw)
+        waiting = np.setdiff1d(waiting, numbers)
         if not waiting.size:
             return
     raise CalibrationError(
