@@ -158,7 +158,18 @@ def tiny(visits: list[tuple[str, int | None, int, float]], events: list[tuple[st
     patients = pd.DataFrame({"patient_id": sorted({row[0] for row in visits})})
     cohort = Cohort(patients, frame, happened, happened, study="demo")
     nothing = pd.DataFrame({"patient_id": [], "day": []}).astype({"patient_id": "object", "day": "int64"})
-    return AnalysisData(patients, nothing, nothing, nothing, "a", "b", (0, 6, 12), cohort)
+    return AnalysisData(
+        baseline=patients,
+        responses=nothing,
+        not_assessable=nothing,
+        missing=nothing,
+        event_free=nothing,
+        flares=nothing,
+        treated="a",
+        reference="b",
+        months=(0, 6, 12),
+        cohort=cohort,
+    )
 
 
 def test_pairs_with_an_event_between_or_on_dialysis_are_left_out() -> None:
