@@ -19,6 +19,7 @@ from synthetic.scenario_notes import assumptions, scenario_notes
 from synthetic.setting import settle
 from synthetic.story import draw_exact_story, prints_comparison
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
+from synthetic.true_effects import true_effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def generate_exact(
         mode="exact",
         notes={
             "scenario": scenario_notes(scenario, model),
+            "intercepts": calibration.intercepts.tolist(),
             "reconstruction": reconstruction.name,
             "assignment_draws": story.assigned.draws,
             "course_draws": drawn.course_draws,
@@ -104,7 +106,7 @@ def generate_exact(
             "assumptions": assumptions(scenario, model),
         },
     )
-    return GeneratedCohort(cohort, truth_frames(story, setting))
+    return GeneratedCohort(cohort, {**truth_frames(story, setting), "estimands": true_effects(setting)})
 
 
 def _baseline_conditions(model: PatientModel) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ from cohort.columns import Columns, arrow_table, rows_up_to
 from cohort.definitions import KDIGO_2012, KIM2025
 from cohort.errors import OutputError, UsageError
 from cohort.output import MARK, check_free
-from cohort.schema import COHORT_TABLES, TRUTH_TABLES
+from cohort.schema import COHORT_TABLES, TRUTH_ESTIMANDS, TRUTH_TABLES
 from cohort.seeds import SeedTree
-from cohort.store import write_arrow, write_manifest
+from cohort.store import write_arrow, write_manifest, write_table
 from cohort.targets import load_study
 from synthetic.cluster import run_on_cluster
 from synthetic.coarse import CoarseNoise
@@ -33,6 +33,7 @@ from synthetic.scenario import DEFAULT_SCENARIO, Scenario
 from synthetic.scenario_notes import assumptions, scenario_notes
 from synthetic.setting import Setting, settle
 from synthetic.tables import events_columns, patients_columns, treatments_columns, truth_columns, visits_columns
+from synthetic.true_effects import true_effects
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -227,6 +228,7 @@ def _finish(folder: Path, plan: PopulationPlan, setting: Setting) -> None:
         "flare_definition": KDIGO_2012.name,
         "assumptions": assumptions(setting.scenario, setting.model),
     }
+    write_table(true_effects(setting), TRUTH_ESTIMANDS, folder / TRUTH_ESTIMANDS.path)
     write_manifest(folder, study=plan.study, seed=plan.seed, mode="population", notes=notes)
     for left in (*folder.glob(".done-*"), folder / _PLAN):
         left.unlink()
