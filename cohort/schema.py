@@ -356,12 +356,29 @@ def replicated(table: Table) -> Table:
     return replace(table, columns=(REPLICATE, *table.columns), key=("replicate", *table.key))
 
 
+TRUTH_ESTIMANDS = Table(
+    "truth_estimands",
+    (
+        _text("estimand", "What is compared and how: risk_difference, hazard_ratio, restricted_mean_difference, ..."),
+        _text("population", "Whom it is averaged over: everybody (ATE), who gets the arm (ATT), the overlap (ATO)"),
+        _text("measure", "Response at the visit, first renal flare, or a time to a first event"),
+        Column("month", Kind.INTEGER, "Scheduled month; the last one for times to an event", "months", minimum=0),
+        _text("contrast", "Arm v reference arm"),
+        Column("value", Kind.NUMBER, "True value; restricted means in years of 365.25 days", nullable=True),
+        Column("std_error", Kind.NUMBER, "Monte Carlo standard error; missing for an integral", nullable=True),
+        _text("way", "How it was computed: quadrature, draw or average"),
+        _text("note", "Why a value is undefined", nullable=True),
+    ),
+    ("estimand", "population", "measure", "month", "contrast"),
+    "True marginal effects in the population the cohort is drawn from, not among its own patients",
+)
+
 COHORT_TABLES: tuple[Table, ...] = (PATIENTS, VISITS, TREATMENTS, EVENTS)
 """The four tables every cohort directory holds."""
 DERIVED_TABLES: tuple[Table, ...] = (RESPONSES, FLARES)
 """Tables written into ``derived/``."""
 TRUTH_TABLES: tuple[Table, ...] = (TRUTH_PATIENTS, TRUTH_RESPONSES, TRUTH_OUTCOMES)
-"""Tables of ``truth/``, in synthetic cohorts only."""
+"""Tables of ``truth/`` whose rows are of patients, in synthetic cohorts only."""
 DIRT_TABLES: tuple[Table, ...] = (TRUTH_FAULTS,)
 """Tables of ``truth/`` in a cohort that was generated with a registry twin."""
 

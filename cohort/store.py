@@ -18,6 +18,7 @@ from cohort.schema import (
     COHORT_TABLES,
     DERIVED_TABLES,
     SCHEMA_VERSION,
+    TRUTH_ESTIMANDS,
     TRUTH_TABLES,
     Kind,
     Table,
@@ -107,13 +108,14 @@ def write_cohort(cohort: Cohort, folder: Path, truth: Mapping[str, pd.DataFrame]
     folder
         Existing folder.
     truth
-        Frames of ``truth/`` by name (``patients``, ``responses``, ``flares``); ``None`` for a real registry.
+        Frames of ``truth/`` by name (``patients``, ``responses``, ``outcomes``, ``estimands``); ``None`` for a real
+        registry.
     """
     for table in COHORT_TABLES:
         write_table(cohort.table(table.name), table, folder / table.path)
     if truth is not None:
         (folder / "truth").mkdir()
-        for table in TRUTH_TABLES:
+        for table in (*TRUTH_TABLES, TRUTH_ESTIMANDS):
             write_table(truth[table.name.removeprefix("truth_")], table, folder / table.path)
     write_manifest(folder, study=cohort.study, seed=cohort.seed, mode=cohort.mode, notes=cohort.notes)
 

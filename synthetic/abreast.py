@@ -227,9 +227,12 @@ def _weighted_threshold(score: FloatArray, weight: FloatArray, wanted: float) ->
     eligible = np.flatnonzero(weight > 0)
     order = eligible[np.argsort(score[eligible], kind="stable")]
     total = np.cumsum(weight[order])
-    place = int(np.searchsorted(total, wanted, side="left"))
-    if place >= len(order):
+    reached = float(total[-1]) if len(total) else 0.0
+    if wanted > reached + _NOBODY:
         return None
+    if wanted >= reached - _NOBODY:
+        return np.inf
+    place = int(np.searchsorted(total, wanted, side="left"))
     if not place:
         return float(score[order[0]])
     # Between the last score that must lie below and the next one, so that neither sits on the threshold.

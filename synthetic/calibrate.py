@@ -184,7 +184,7 @@ def calibrated_population(
 def _quasi_population(design: Design, model: PatientModel, power: int) -> tuple[Population, FloatArray]:
     """Return the first ``2**power`` quasi-random patients and the intercepts of the assignment model."""
     size, visits = 2**power, len(design.months)
-    source = QuasiRandom(power, _dimensions(visits), SEED)
+    source = QuasiRandom(power, dimensions(visits), SEED)
     covariates = draw_covariates(size, model, source)
     noise = draw_noise(covariates, visits, model.course, source)
     logit = tacrolimus_logit(covariates, model, randomised=design.randomised)
@@ -204,6 +204,6 @@ def _intercepts(logit: FloatArray, design: Design) -> FloatArray:
     return np.asarray(intercepts)
 
 
-def _dimensions(visits: int) -> int:
+def dimensions(visits: int) -> int:
     """Centre, severity, its eight correlates, six coins, the patient effect, and five per visit."""
     return 1 + 1 + 8 + 6 + 1 + 5 * visits

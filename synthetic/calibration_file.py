@@ -1,4 +1,4 @@
-"""Calibrations as small readable files: solved once per study and settings, shipped for the default model."""
+"""Calibrations as small readable files: solved once per study and settings, shipped for the scenarios carried."""
 
 from __future__ import annotations
 
@@ -54,20 +54,30 @@ def format_calibration(design: Design, model: PatientModel, calibration: Calibra
     return "\n".join(lines) + "\n"
 
 
+def carried_stem(design: Design, model: PatientModel) -> str | None:
+    """Return the name, without ending, of the carried files of this design and model; ``None`` if there are none."""
+    line = f'settings = "{fingerprint(design, model)}"'
+    for entry in sorted((resources.files("synthetic") / "calibrations").iterdir(), key=lambda entry: entry.name):
+        stem, _, ending = entry.name.rpartition(".")
+        if ending == "toml" and stem.split("-")[0] == design.study and line in entry.read_text(encoding="utf-8"):
+            return stem
+    return None
+
+
 def calibration_for(design: Design, model: PatientModel, *, rate_is_free: bool = True) -> Calibration:
-    """Return the shipped calibration if it is of this design and model, and solve one otherwise.
+    """Return the shipped calibration if there is one of this design and model, and solve one otherwise.
 
     Parameters
     ----------
     design, model, rate_is_free
         As in :func:`synthetic.calibrate.calibrate`.
     """
-    shipped = resources.files("synthetic") / "calibrations" / f"{design.study}.toml"
-    if shipped.is_file():
-        content = tomllib.loads(shipped.read_text(encoding="utf-8"))
-        if content["settings"] == fingerprint(design, model):
-            return Calibration(**{name: np.asarray(content[name], dtype=np.float64) for name in _ARRAYS})
-    return calibrate(design, model, rate_is_free=rate_is_free)
+    stem = carried_stem(design, model)
+    if stem is None:
+        return calibrate(design, model, rate_is_free=rate_is_free)
+    text = (resources.files("synthetic") / "calibrations" / f"{stem}.toml").read_text(encoding="utf-8")
+    content = tomllib.loads(text)
+    return Calibration(**{name: np.asarray(content[name], dtype=np.float64) for name in _ARRAYS})
 
 
 def _numbers(values: FloatArray) -> str:

@@ -20,6 +20,7 @@ from synthetic.scenario_notes import assumptions, scenario_notes
 from synthetic.setting import settle
 from synthetic.story import patient_ids
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
+from synthetic.true_effects import true_effects
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def generate_exact(
         mode="exact",
         notes={
             "scenario": scenario_notes(scenario, model),
+            "intercepts": calibration.intercepts.tolist(),
             "reconstruction": reconstruction.name,
             "assignment_draws": int(story.assigned.draws[0]),
             "course_draws": drawn.course_draws,
@@ -106,7 +108,7 @@ def generate_exact(
             "assumptions": assumptions(scenario, model),
         },
     )
-    return GeneratedCohort(cohort, truth_frames(story, setting))
+    return GeneratedCohort(cohort, {**truth_frames(story, setting), "estimands": true_effects(setting)})
 
 
 def _baseline_conditions(model: PatientModel) -> tuple[str, ...]:

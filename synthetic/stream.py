@@ -14,9 +14,11 @@ from uuid import uuid4
 
 from cohort.errors import OutputError, UsageError
 from cohort.output import MARK, check_free
-from cohort.schema import Table
-from cohort.store import write_arrow, write_manifest
+from cohort.schema import TRUTH_ESTIMANDS, Table
+from cohort.store import write_arrow, write_manifest, write_table
 from synthetic.cluster import run_on_cluster
+from synthetic.setting import Setting
+from synthetic.true_effects import true_effects
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,6 +73,11 @@ class Work(Protocol):
     @property
     def plan(self) -> Plan:
         """What is written."""
+        ...
+
+    @property
+    def setting(self) -> Setting:
+        """Design, model and constants whose true effects go with the data."""
         ...
 
     @property
@@ -220,6 +227,7 @@ def _finish(folder: Path, work: Work) -> None:
     for torn in folder.rglob(".part-*"):
         torn.unlink()
     plan = work.plan
+    write_table(true_effects(work.setting), TRUTH_ESTIMANDS, folder / TRUTH_ESTIMANDS.path)
     write_manifest(folder, study=plan.study, seed=plan.seed, mode=plan.mode, notes=work.notes())
     for left in (*folder.glob(".done-*"), folder / _PLAN):
         left.unlink()

@@ -8,9 +8,9 @@ from cohort.cli.options import AsJson
 
 def dictionary(as_json: AsJson = False) -> None:
     """List the tables of a cohort directory: columns, types, units, admissible values and meaning."""
-    from cohort.schema import COHORT_TABLES, DERIVED_TABLES, DIRT_TABLES, TRUTH_TABLES
+    from cohort.schema import COHORT_TABLES, DERIVED_TABLES, DIRT_TABLES, TRUTH_ESTIMANDS, TRUTH_TABLES
 
-    tables = (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, *DIRT_TABLES)
+    tables = (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, TRUTH_ESTIMANDS, *DIRT_TABLES)
     if as_json:
         print_json(
             {

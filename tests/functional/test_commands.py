@@ -14,7 +14,7 @@ import pytest
 
 from cohort import __version__
 from cohort.results import ResultTable
-from cohort.schema import COHORT_TABLES, DERIVED_TABLES, DIRT_TABLES, TRUTH_TABLES
+from cohort.schema import COHORT_TABLES, DERIVED_TABLES, DIRT_TABLES, TRUTH_ESTIMANDS, TRUTH_TABLES
 from cohort.store import file_hash, read_cohort, read_derived
 from synthetic.generate import GeneratedCohort
 
@@ -55,7 +55,7 @@ def test_later_commands_are_unknown(command: str, lncohort: Run, tmp_path: Path)
 
 
 def test_dictionary_lists_every_table_and_column(done: Run) -> None:
-    tables = (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, *DIRT_TABLES)
+    tables = (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, TRUTH_ESTIMANDS, *DIRT_TABLES)
     shown = done("dictionary")
     assert "next: lncohort generate kim2025 --out DIR" in shown.stderr
     content = json.loads(done("dictionary", "--json").stdout)
@@ -74,7 +74,9 @@ def test_tables_are_as_wide_as_their_content_when_nobody_watches(done: Run) -> N
     # Nothing folded: each column of the schema is one line that a program can search.
     rows = [line for line in done("dictionary").stdout.splitlines() if line.startswith("│")]
     columns = [
-        column for table in (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, *DIRT_TABLES) for column in table.columns
+        column
+        for table in (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, TRUTH_ESTIMANDS, *DIRT_TABLES)
+        for column in table.columns
     ]
     assert len(rows) == len(columns)
 

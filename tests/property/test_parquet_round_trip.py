@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cohort.results import RESULT_COLUMNS, TEXT_COLUMNS, ResultTable, result_table
-from cohort.schema import COHORT_TABLES, DERIVED_TABLES, DIRT_TABLES, TRUTH_TABLES, Column, Kind, Table
+from cohort.schema import COHORT_TABLES, DERIVED_TABLES, DIRT_TABLES, TRUTH_ESTIMANDS, TRUTH_TABLES, Column, Kind, Table
 from cohort.store import Cohort, read_cohort, read_table, write_cohort, write_table
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=40)
@@ -59,7 +59,9 @@ def frames(table: Table) -> st.SearchStrategy[pd.DataFrame]:
 
 
 @pytest.mark.parametrize(
-    "table", [*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, *DIRT_TABLES], ids=lambda table: table.name
+    "table",
+    [*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, TRUTH_ESTIMANDS, *DIRT_TABLES],
+    ids=lambda table: table.name,
 )
 def test_any_table_survives(table: Table) -> None:
     @STEADY

@@ -5,9 +5,18 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from cohort.schema import COHORT_TABLES, DERIVED_TABLES, DIRT_TABLES, TRUTH_TABLES, Kind, Table, arrow_schema
+from cohort.schema import (
+    COHORT_TABLES,
+    DERIVED_TABLES,
+    DIRT_TABLES,
+    TRUTH_ESTIMANDS,
+    TRUTH_TABLES,
+    Kind,
+    Table,
+    arrow_schema,
+)
 
-ALL_TABLES = (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, *DIRT_TABLES)
+ALL_TABLES = (*COHORT_TABLES, *DERIVED_TABLES, *TRUTH_TABLES, TRUTH_ESTIMANDS, *DIRT_TABLES)
 DECLARED = {
     "patients": "patient_id arm site index_date age_years sex ethnicity sle_duration_years isn_rps_class "
     "activity_index chronicity_index hypertension diabetes refractory induction background_therapy "
@@ -24,6 +33,7 @@ DECLARED = {
     "truth_outcomes": "patient_id arm flare_day eskd_day death_day",
     "truth_faults": "fault_id part kind action file row clean_row column patient_id clean_value dirty_value "
     "recoverable description",
+    "truth_estimands": "estimand population measure month contrast value std_error way note",
 }
 
 
