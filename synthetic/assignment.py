@@ -79,15 +79,23 @@ def arm_probabilities(logit: FloatArray, intercepts: FloatArray, tacrolimus: Boo
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
-def compare_arms(baseline: Baseline, tacrolimus: BoolArray) -> Balance:
+def fixed_covariates(model: PatientModel) -> frozenset[str]:
+    """Return the balance covariates that the model gives to everybody or nobody: arms cannot differ in them."""
+    shares = ("female", "korean", "rheumatology_clinic", "hypertension", "diabetes")
+    return frozenset(name for name in shares if getattr(model.baseline, name) in (0.0, 1.0))
+
+
+def compare_arms(baseline: Baseline, tacrolimus: BoolArray, fixed: frozenset[str] = frozenset()) -> Balance:
     """Compare the balance covariates between the arms of candidate assignments.
 
     Parameters
     ----------
     baseline
-        ``n`` patients; every balance covariate varies.
+        ``n`` patients; every balance covariate varies but the ``fixed`` ones.
     tacrolimus
         Candidate assignments, shape ``(n, k)``, all with the same number of treated patients.
+    fixed
+        Covariates left out, since they are the same for everybody.
 
     Returns
     -------
@@ -96,7 +104,7 @@ def compare_arms(baseline: Baseline, tacrolimus: BoolArray) -> Balance:
     """
     from scipy.special import chdtrc, stdtr
 
-    values = np.stack(list(baseline.balance_covariates().values()))
+    values = np.stack([column for name, column in baseline.balance_covariates().items() if name not in fixed])
     binary = np.array([len(np.unique(row)) == 2 for row in values])
     # Standardised first, so that variances from sums of squares lose no digits.
     values = (values - values.mean(axis=1, keepdims=True)) / values.std(axis=1, keepdims=True)
@@ -163,28 +171,38 @@ def draw_assigned(
         baseline = draw_baseline(design.total, model, random)
         logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
         return _assigned(baseline, _deal(design, logit, random), logit, design, 1)
-    treated = int(design.sizes[0])
+    treated, fixed = int(design.sizes[0]), fixed_covariates(model)
+    constant: set[str] = set()
     for batch in range(_MOST_BATCHES):
         baseline = draw_baseline(design.total, model, random)
         logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
         liking = logit[:, None] + random.logistic(size=(design.total, _BATCH))
-        varying = (baseline.class_v, *baseline.balance_covariates().values())
-        if any(len(np.unique(column)) < 2 for column in varying):
+        compared = {"pure class V": baseline.class_v, **baseline.balance_covariates()}
+        constant = {name for name, column in compared.items() if name not in fixed and len(np.unique(column)) < 2}
+        if constant:
             continue
         untreated = design.total - treated
         tacrolimus = liking >= np.partition(liking, untreated, axis=0)[untreated]
-        met = np.flatnonzero(meets_print(compare_arms(baseline, tacrolimus), model.assignment))
+        met = np.flatnonzero(meets_print(compare_arms(baseline, tacrolimus, fixed), model.assignment))
         if met.size:
             first = int(met[0])
             arm = np.where(tacrolimus[:, first], 0, 1)
             return _assigned(baseline, arm, logit, design, batch * _BATCH + first + 1)
+    if constant:
+        raise CalibrationError(
+            "covariates that print compares between the arms are the same for everybody",
+            where="baseline",
+            got=", ".join(sorted(constant)),
+            remedy="bring the dials of [baseline] nearer to their defaults, or add --mode population",
+        )
     raise CalibrationError(
         f"none of {_MOST_BATCHES * _BATCH} draws has class V significantly more frequent on tacrolimus and all else "
         "similar",
         where="baseline",
         got=f"assignment.strength {model.assignment.strength:g}, assignment.class_v {model.assignment.class_v:g}, "
         f"assignment.smd_cap {model.assignment.smd_cap:g}",
-        remedy="bring the strength nearer to 1, raise class_v or smd_cap, or lower the other coefficients",
+        remedy="bring the strength nearer to 1, raise class_v or smd_cap, lower the other coefficients, or add "
+        "--mode population, which does not condition on the baseline",
     )
 
 

@@ -24,7 +24,7 @@ def model_ratios(design: Design, model: PatientModel, population: Population) ->
     rate = model.course.flare_rate / 100 / 365.25
     ratio = np.full((len(design.sizes), len(design.months)), rate * model.effect.flare_hazard_ratio)
     ratio[design.reference] = rate
-    return np.asarray(ratio / flare_hazard(population.covariates, model.course).mean())
+    return np.asarray(ratio / flare_hazard(population.covariates, model.course).mean()) if rate > 0 else ratio
 
 
 def printed_ratios(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -60,11 +61,22 @@ def average_difference(population: CalibratedPopulation, measure: Measure, visit
 
 
 def _check_dials(design: Design, scenario: Scenario, model: PatientModel) -> None:
+    plan = schedule(design.months, model.calendar)
+    needed = int(plan.day[-1] + plan.window[-1])
+    lock = date.fromisoformat(model.calendar.data_lock)
+    accrual = (lock - date(model.calendar.first_index_year, 1, 1)).days
+    if accrual < needed:
+        raise CalibrationError(
+            "the last visit does not fit between the first index date and the data lock",
+            where=f"dials calendar.first_index_year and calendar.data_lock, study {design.study}",
+            got=f"{accrual} days, and {needed} are needed",
+            remedy=f"choose first_index_year at most {(lock - timedelta(days=needed)).year}",
+        )
     turned = {(dial.part, dial.name) for dial in scenario.dials}
     if ("course", "death_rate") in turned:
         kept = retained(design.counts.assessed, design.sizes, model.missing)
-        day = schedule(design.months, model.calendar).day
-        room = mortality(model.course.death_rate, day, kept, design.sizes).cumulative[-1] / day[-1] * 365.25 * 100
+        deaths = mortality(model.course.death_rate, plan.day, kept, design.sizes)
+        room = deaths.cumulative[-1] / plan.day[-1] * 365.25 * 100
         if room < model.course.death_rate * (1 - 1e-9):
             raise CalibrationError(
                 "more deaths than patients who leave: the printed numbers of assessed patients leave no room",

@@ -112,9 +112,10 @@ def write_population(
     check_free(target, overwrite=overwrite)
     target = target.absolute()
     unfinished = target.parent / f".{target.name}.unfinished"
-    _open_unfinished(unfinished, plan)
+    _check_unfinished(unfinished, plan)
     study = load_study(plan.study)
     setting = settle(design_of(study, reconstruct(study)), plan.scenario)
+    _open_unfinished(unfinished, plan)
     waiting = [part for part in range(plan.parts) if not _done(unfinished, part).exists()]
     for _ in range(plan.parts - len(waiting)):
         advance()
@@ -195,21 +196,24 @@ def _run(waiting: list[int], jobs: int, task: Callable[[int], int]) -> Iterator[
             yield future.result()
 
 
-def _open_unfinished(folder: Path, plan: PopulationPlan) -> None:
+def _check_unfinished(folder: Path, plan: PopulationPlan) -> None:
     note = folder / _PLAN
-    if not folder.exists():
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError("cannot write there", where=str(folder.parent), got=str(error.strerror)) from error
-        note.write_text(plan.text, encoding="utf-8")
-        return
-    if not note.is_file() or note.read_text(encoding="utf-8") != plan.text:
+    if folder.exists() and (not note.is_file() or note.read_text(encoding="utf-8") != plan.text):
         raise OutputError(
             "unfinished work of another run stands there",
             where=str(folder),
             remedy="finish it with the same command, remove it, or name another output",
         )
+
+
+def _open_unfinished(folder: Path, plan: PopulationPlan) -> None:
+    if folder.exists():
+        return
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError("cannot write there", where=str(folder.parent), got=str(error.strerror)) from error
+    (folder / _PLAN).write_text(plan.text, encoding="utf-8")
 
 
 def _done(folder: Path, part: int) -> Path:

@@ -77,12 +77,14 @@ def draw_treatment(
     random
         Stream to draw from.
     """
+    from scipy.special import logit
+
     size = baseline.size
     options = [position_of(code) for code in (Background.MYCOPHENOLATE, Background.AZATHIOPRINE, Background.MIZORIBINE)]
     background = random.choice(options, size=size, p=model.background_share)
     alone = np.where(tacrolimus, alone, random.random(size) < model.no_immunosuppressant)
     odds = (
-        np.log(model.raas_inhibitor / (1 - model.raas_inhibitor))
+        logit(model.raas_inhibitor)
         + model.raas_hypertension * (baseline.hypertension - baseline.hypertension.mean())
         + model.raas_log_upcr * np.log(baseline.upcr / np.median(baseline.upcr))
     )
