@@ -104,7 +104,9 @@ class Lane:
                 got=f"a share of {staying(most):.4f} alive, and {kept:.4f} under observation in print",
                 remedy="lower course.death_rate or bring course.poor_outcome_hr_severity nearer to 1",
             )
-        log_stay = min(_solve(lambda value: staying(value) - kept + _NOBODY, float(np.log(kept)), 1.0), most)
+        log_stay = most
+        if staying(most) > kept:
+            log_stay = min(_solve(lambda value: staying(value) - kept, float(np.log(kept)), 1.0), most)
         self.stays[visit] = np.exp(log_stay)
         present = alive * np.exp(log_stay * presence.leaving)
         if assessed < kept:
