@@ -187,9 +187,9 @@ def settle_stops(
 
 def _state_before(day: IntArray, who: IntArray, attendance: Attendance, course: ObservedCourse) -> IntArray:
     """Return the response state of patients ``who`` at the last visit attended up to ``day``, if there was one."""
-    state = np.full(len(who), NOT_ASSESSED)
+    state, attended = np.full(len(who), NOT_ASSESSED), attendance.attended[who]
     for visit in range(course.state.shape[1]):
-        seen = (visit <= attendance.last_visit[who]) & (attendance.visit_day[who, visit] <= day[who])
+        seen = attended[:, visit] & (attendance.visit_day[who, visit] <= day[who])
         state = np.where(seen, course.state[who, visit], state)
     return state
 
