@@ -26,7 +26,7 @@ from cohort.record import Study
 from cohort.seeds import SeedTree
 from cohort.store import Cohort, write_cohort
 from cohort.targets import load_study
-from synthetic.calibrate import Calibration, calibrated_population
+from synthetic.calibrate import CalibratedPopulation, Calibration, calibrated_population
 from synthetic.design import Design, design_of
 from synthetic.dials import PARTS, Dial, admissible, contradiction, parameters
 from synthetic.generate import GeneratedCohort, generate_exact
@@ -136,10 +136,14 @@ def cheaply() -> Callable[[int], AbstractContextManager[None]]:
 
     @contextmanager
     def context(power: int) -> Iterator[None]:
-        def calibration_for(design: Design, model: PatientModel, **options: bool) -> Calibration:
-            return calibrated_population(design, model, power=power, **options).calibration
+        def population_for(design: Design, model: PatientModel, **options: Any) -> CalibratedPopulation:
+            return calibrated_population(design, model, **(options | {"power": power}))
+
+        def calibration_for(design: Design, model: PatientModel, **options: Any) -> Calibration:
+            return population_for(design, model, **options).calibration
 
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(synthetic.setting, "calibrated_population", population_for)
             patch.setattr(synthetic.setting, "calibration_for", calibration_for)
             yield
 

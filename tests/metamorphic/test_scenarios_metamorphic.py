@@ -54,9 +54,9 @@ def test_stronger_confounding_hides_a_larger_effect_behind_the_same_print(measur
 def test_an_asked_effect_is_the_effect_found(design: Design, under: Callable[[str], Setting]) -> None:
     text = '[response]\nmeasure = "complete_response"\nmonth = 12\nrisk_difference = {}\n'
     strengths = []
-    for wanted in (-0.15, -0.05):
+    for wanted in (-0.15, -0.05, 0.0):
         setting = under(text.format(wanted))
-        population = calibrated_population(design, setting.model)
+        population = calibrated_population(design, setting.model, power=13)
         found = average_difference(population, Measure.COMPLETE_RESPONSE, design.months.tolist().index(12))
         assert found == pytest.approx(wanted, abs=2e-3)
         strengths.append(setting.model.assignment.strength)
@@ -108,9 +108,8 @@ def test_without_jitter_every_visit_is_on_its_nominal_day(
 ) -> None:
     setting = under("[calendar]\nvisit_jitter_sd = 0.0\n")
     visits = draw(setting, 512).cohort.visits.dropna(subset="visit_month")
-    nominal = dict(
-        zip([0, *design.months.tolist()], [0, *schedule(design.months, setting.model.calendar).day], strict=True)
-    )
+    days = schedule(design.months, setting.model.calendar).day.tolist()
+    nominal = dict(zip([0, *design.months.tolist()], [0, *days], strict=True))
     assert (visits["day"] == visits["visit_month"].map(nominal)).all()
     widths = []
     for jitter in (0.2, 0.5, 1.0):

@@ -200,14 +200,17 @@ def check(drawn: Any, design: Design) -> None:
     check_potential_outcomes(drawn, design, state)
 
 
+def check_help(error: CalibrationError) -> None:
+    """Assert that a refusal says where and what to do."""
+    assert all((error.what, error.where, error.remedy)), error
+
+
 def settled_or_refused(design: Design, scenario: Scenario) -> Any:
     """Return the setting, or ``None`` where print refuses the scenario with a message that helps."""
     try:
         return settle(design, scenario)
     except CalibrationError as error:
-        assert error.where
-        assert error.got
-        assert error.remedy
+        check_help(error)
         return None
 
 
@@ -311,8 +314,7 @@ def test_exact_counts_are_right_under_any_scenario(
         try:
             made = generate_exact(study, seed=seed, scenario=scenario, reconstruction=reconstruction)
         except CalibrationError as error:
-            assert error.where
-            assert error.remedy
+            check_help(error)
         else:
             check_exact(made.cohort, design)
             accepted.append(scenario)
