@@ -31,6 +31,8 @@ from synthetic.mortality import Mortality, mortality
 
 FloatArray = npt.NDArray[np.float64]
 
+_CLOSE = 1e-9
+"""Shares that differ by less are the same but for rounding."""
 _NOBODY = 1e-12
 """Shares below this are zero but for rounding."""
 _SLACK = 5e-4
@@ -89,9 +91,22 @@ class Lane:
     def attend(self, visit: int, kept: float, assessed: float, presence: Presence) -> None:
         """Find how many stay and attend so that the shares ``kept`` and ``assessed`` of the arm are met."""
         alive = self.weight * presence.alive[:, visit]
-        log_stay = _solve(
-            lambda value: float((alive * np.exp(value * presence.leaving)).sum()) - kept, float(np.log(kept)), 1.0
-        )
+        # Nobody comes back: the chance of having stayed never rises from one visit to the next.
+        most = float(np.log(self.stays[visit - 1])) if visit else 0.0
+
+        def staying(value: float) -> float:
+            return float((alive * np.exp(min(value, most) * presence.leaving)).sum())
+
+        if staying(most) < kept - _CLOSE:
+            raise CalibrationError(
+                "more deaths than patients who leave",
+                where=f"{self._where}, month {self._months[visit]}",
+                got=f"a share of {staying(most):.4f} alive, and {kept:.4f} under observation in print",
+                remedy="lower course.death_rate or bring course.poor_outcome_hr_severity nearer to 1",
+            )
+        log_stay = most
+        if staying(most) > kept:
+            log_stay = min(_solve(lambda value: staying(value) - kept, float(np.log(kept)), 1.0), most)
         self.stays[visit] = np.exp(log_stay)
         present = alive * np.exp(log_stay * presence.leaving)
         if assessed < kept:
@@ -201,7 +216,7 @@ def _failure_level(lanes: list[Lane], probability: FloatArray, failure: FloatArr
     exposure = np.concatenate([lane.walk.failure_exposure(visit) * failure for lane in lanes])
     weight = np.concatenate([probability[:, lane.arm] for lane in lanes]) / len(probability)
     weight, exposure = weight[exposure > 0], exposure[exposure > 0]
-    if not len(exposure):
+    if not len(exposure) or wanted == 0.0:
         return 0.0
     goal = min(wanted, 0.5 * float(weight.sum()))
     start = np.log(goal / float(weight @ exposure))

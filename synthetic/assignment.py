@@ -79,7 +79,13 @@ def arm_probabilities(logit: FloatArray, intercepts: FloatArray, tacrolimus: Boo
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
-def look_as_printed(baseline: Baseline, tacrolimus: BoolArray, rule: AssignmentModel) -> BoolArray:
+def fixed_covariates(model: PatientModel) -> frozenset[str]:
+    """Return the balance covariates that the model gives to everybody or nobody: arms cannot differ in them."""
+    shares = ("female", "korean", "rheumatology_clinic", "hypertension", "diabetes")
+    return frozenset(name for name in shares if getattr(model.baseline, name) in (0.0, 1.0))
+
+
+def look_as_printed(baseline: Baseline, tacrolimus: BoolArray, model: PatientModel) -> BoolArray:
     """Return which candidate assignments look as the paper says, shape ``(r, k)``.
 
     Pure class V is significantly more frequent on tacrolimus (Pearson chi-square, no continuity correction); no other
@@ -88,14 +94,16 @@ def look_as_printed(baseline: Baseline, tacrolimus: BoolArray, rule: AssignmentM
     Parameters
     ----------
     baseline
-        ``n`` patients of each of ``r`` replicates; every balance covariate varies in each.
+        ``n`` patients of each of ``r`` replicates; every balance covariate varies in each, but those that the model
+        gives to everybody or nobody.
     tacrolimus
         Candidate assignments, shape ``(r, n, k)``, all with the same number of treated patients.
-    rule
-        Significance level and cap on the standardised mean difference.
+    model
+        Patient model; the significance level and the cap on the standardised mean difference are used.
     """
     from scipy.special import chdtrc
 
+    rule = model.assignment
     replicates, per_replicate, _ = tacrolimus.shape
     n1 = int(tacrolimus[0, :, 0].sum())
     n0 = per_replicate - n1
@@ -104,11 +112,17 @@ def look_as_printed(baseline: Baseline, tacrolimus: BoolArray, rule: AssignmentM
     met = np.asarray((excess > 0) & (chdtrc(1, excess**2 / (1 / n1 + 1 / n0)) < rule.balance_alpha))
     # Few candidates are left, so the other covariates are compared for these only.
     row, candidate = np.nonzero(met)
-    columns = np.stack(list(baseline.balance_covariates().values()))
+    columns = np.stack(list(_compared(baseline, model).values()))
     values = _standardised(columns.reshape(len(columns), replicates, per_replicate).transpose(1, 0, 2))
     similar = _similar(values, row, tacrolimus[row, :, candidate], rule)
     met[row, candidate] = similar
     return met
+
+
+def _compared(baseline: Baseline, model: PatientModel) -> dict[str, FloatArray]:
+    """Return the balance covariates in which arms can differ, by name."""
+    fixed = fixed_covariates(model)
+    return {name: column for name, column in baseline.balance_covariates().items() if name not in fixed}
 
 
 def _similar(values: FloatArray, row: IntArray, treated: BoolArray, rule: AssignmentModel) -> BoolArray:
@@ -187,26 +201,37 @@ def draw_assigned(
     found: list[tuple[IntArray, AssignedBaseline]] = []
     for batch in range(1, _MOST_BATCHES + 1):
         drawn = _draw_candidates(design, len(waiting), model, tree, batch)
+        if drawn.assigned is None:
+            continue
         found.append((waiting[drawn.rows], drawn.assigned))
         waiting = np.delete(waiting, drawn.rows)
         if not waiting.size:
             return _in_order(found, design.total)
+    if drawn.constant:
+        raise CalibrationError(
+            "covariates that print compares between the arms are the same for everybody",
+            where="baseline",
+            got=", ".join(sorted(drawn.constant)),
+            remedy="bring the dials of [baseline] nearer to their defaults, or add --mode population",
+        )
     raise CalibrationError(
         f"none of {_MOST_BATCHES * _BATCH} draws has class V significantly more frequent on tacrolimus and all else "
         "similar",
         where="baseline",
         got=f"assignment.strength {model.assignment.strength:g}, assignment.class_v {model.assignment.class_v:g}, "
         f"assignment.smd_cap {model.assignment.smd_cap:g}",
-        remedy="bring the strength nearer to 1, raise class_v or smd_cap, or lower the other coefficients",
+        remedy="bring the strength nearer to 1, raise class_v or smd_cap, lower the other coefficients, or add "
+        "--mode population, which does not condition on the baseline",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """Which of the replicates drawn were accepted, and these."""
+    """Which of the replicates drawn were accepted, and these; ``constant`` covariates were the same for everybody."""
 
     rows: IntArray
-    assigned: AssignedBaseline
+    assigned: AssignedBaseline | None
+    constant: list[str]
 
 
 def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree: SeedTree, batch: int) -> _Accepted:
@@ -214,13 +239,18 @@ def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree:
     total, treated = design.total, int(design.sizes[0])
     baseline = draw_baseline(replicates * total, model, tree.child("patients", batch).generator())
     logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
-    varying = np.stack([baseline.class_v, *baseline.balance_covariates().values()]).reshape(-1, replicates, total)
-    rows = np.flatnonzero((varying.min(axis=2) < varying.max(axis=2)).all(axis=0))
+    compared = {"pure class V": baseline.class_v.astype(np.float64), **_compared(baseline, model)}
+    columns = np.stack(list(compared.values())).reshape(-1, replicates, total)
+    varying = columns.min(axis=2) < columns.max(axis=2)
+    rows = np.flatnonzero(varying.all(axis=0))
+    if not rows.size:
+        constant = [name for name, varies in zip(compared, varying.any(axis=1), strict=True) if not varies]
+        return _Accepted(rows, None, constant)
     noise = tree.child("arms", batch).generator().logistic(size=(replicates, total, _BATCH))[rows]
     liking = logit.reshape(replicates, total)[rows][:, :, None] + noise
     tacrolimus = liking >= np.partition(liking, total - treated, axis=1)[:, [total - treated]]
     patients = (rows[:, None] * total + np.arange(total)).ravel()
-    met = look_as_printed(select_patients(baseline, patients), tacrolimus, model.assignment)
+    met = look_as_printed(select_patients(baseline, patients), tacrolimus, model)
     any_met = met.any(axis=1)
     first = met.argmax(axis=1)[any_met]
     rows, tacrolimus = rows[any_met], tacrolimus[any_met]
@@ -232,6 +262,7 @@ def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree:
         AssignedBaseline(
             select_patients(baseline, patients), arm, chosen, logit[patients], (batch - 1) * _BATCH + first + 1
         ),
+        [],
     )
 
 

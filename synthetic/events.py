@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,12 +64,13 @@ def adverse_event_rows(
     tacrolimus_days: IntArray,
     eskd_day: IntArray,
     model: CourseModel,
-    random: NoiseSource,
+    random: Callable[[Event], NoiseSource],
 ) -> list[EventRows]:
     """Draw adverse events at constant rates, the same in both arms except nephrotoxicity, which needs tacrolimus.
 
     Serious infections and herpes zoster may recur; the others are counted once. Nothing falls on or after the last
-    day of follow-up; hypertension is not counted as new after kidney failure.
+    day of follow-up; hypertension is not counted as new after kidney failure. ``random`` gives each kind of event a
+    stream of its own, so that the rate of one moves no other.
     """
     everybody = np.ones(baseline.size, dtype=bool)
     exposed = attendance.follow_up_days
@@ -82,7 +84,7 @@ def adverse_event_rows(
         (Event.HYPERTENSION_ONSET, model.hypertension_onset_rate, ~baseline.hypertension, before_failure, False),
         (Event.DIABETES_ONSET, model.diabetes_onset_rate, ~baseline.diabetes, exposed, False),
     )
-    return [_draw_events(*item, random) for item in plan]
+    return [_draw_events(*item, random(item[0])) for item in plan]
 
 
 def _draw_events(

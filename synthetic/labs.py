@@ -17,6 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _PROTEINURIA_ITEM = 50
 _HAEMATURIA_ITEM = 5
+_MOST_OTHER_POINTS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,14 @@ def draw_secondary(upcr: IntArray, patient: LabPatient, model: LaboratoryModel, 
     hemoglobin += np.where(patient.female, 0.0, model.male_hemoglobin)
     rbc = np.exp(model.rbc_quiet + model.rbc_slope * activity + model.rbc_log_sd * z[6])
     casts = coin < 1.0 / (1.0 + np.exp(-(model.casts_quiet + model.casts_slope * activity)))
-    other_organs = 2 * random.poisson(np.exp(model.other_organs_quiet + model.other_organs_slope * activity))
+    pairs = np.exp(model.other_organs_quiet + model.other_organs_slope * activity)
+    other_organs = 2 * random.poisson(np.minimum(pairs, _MOST_OTHER_POINTS))
     urine_rbc = np.clip(np.floor(rbc), 0, 200).astype(np.int64)
     not_sediment = (
         4 * (upcr > _PROTEINURIA_ITEM)
         + 2 * ((c3 < model.low_c3) | (c4 < model.low_c4))
         + 2 * (dsdna > model.raised_dsdna)
-        + np.minimum(other_organs, 40)
+        + np.minimum(other_organs, _MOST_OTHER_POINTS)
     )
     return Secondary(
         albumin=_printed(albumin, (1.2, 5.2), 1),

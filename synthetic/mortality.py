@@ -13,8 +13,11 @@ from synthetic.course import NO_DAY
 FloatArray = npt.NDArray[np.float64]
 
 _HALVINGS = 60
-_ROOM = 0.9
-"""Largest share of the patients who leave in an interval that may have died in it."""
+_ROOM = 0.6
+"""Largest share of the patients who leave in an interval that may have died in it, at the mean hazard of all arms.
+
+An arm of sicker patients loses more to death, and must not lose more than leave it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Mortality:
 
 
 def mortality(rate: float, nominal_day: IntArray, assessed: IntArray, sizes: IntArray) -> Mortality:
-    """Spread deaths over the intervals, at most nine tenths of those who leave having died.
+    """Spread deaths over the intervals, at most six tenths of those who leave having died.
 
     Parameters
     ----------

@@ -193,7 +193,7 @@ def _response(document: TomlDocument) -> ResponseEffect:
     if missing:
         raise document.fail(f"missing key {missing[0]}", ("response",), remedy=f"add {missing[0]} = ...")
     measure, month, difference = (table[key] for key in keys)
-    if measure not in _RESPONSES:
+    if not isinstance(measure, str) or measure not in _RESPONSES:
         raise document.fail(f"expected one of {', '.join(_RESPONSES)}", ("response", "measure"), got=repr(measure))
     if isinstance(month, bool) or not isinstance(month, int):
         raise document.fail("expected a month of a scheduled visit", ("response", "month"), got=repr(month))

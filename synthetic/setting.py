@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 import numpy as np
 
 from cohort.errors import CalibrationError
 from cohort.record import Measure
+from synthetic.attainable import check_kidney_failures, with_limits
 from synthetic.calendar import schedule
 from synthetic.calibrate import CalibratedPopulation, Calibration, calibrated_population
 from synthetic.calibration_file import calibration_for
@@ -45,11 +47,17 @@ def settle(design: Design, scenario: Scenario) -> Setting:
     """
     model = scenario.model()
     _check_dials(design, scenario, model)
-    if scenario.response is not None:
-        model = _with_confounding_for(scenario.response, design, model)
     turned = {(dial.part, dial.name) for dial in scenario.dials}
     rate_is_free = turned.isdisjoint({("course", "flare_rate"), ("effect", "flare_hazard_ratio")})
-    return Setting(design, scenario, model, calibration_for(design, model, rate_is_free=rate_is_free))
+    if scenario.response is not None:
+        model = _with_confounding_for(scenario.response, design, model, rate_is_free=rate_is_free)
+    try:
+        calibration = calibration_for(design, model, rate_is_free=rate_is_free)
+    except CalibrationError as error:
+        raise with_limits(error, design, scenario, model, rate_is_free=rate_is_free) from None
+    if ("course", "eskd_rate") in turned:
+        check_kidney_failures(design, model, rate_is_free=rate_is_free)
+    return Setting(design, scenario, model, calibration)
 
 
 def average_difference(population: CalibratedPopulation, measure: Measure, visit: int) -> float:
@@ -60,11 +68,22 @@ def average_difference(population: CalibratedPopulation, measure: Measure, visit
 
 
 def _check_dials(design: Design, scenario: Scenario, model: PatientModel) -> None:
+    plan = schedule(design.months, model.calendar)
+    needed = int(plan.day[-1] + plan.window[-1])
+    lock = date.fromisoformat(model.calendar.data_lock)
+    accrual = (lock - date(model.calendar.first_index_year, 1, 1)).days
+    if accrual < needed:
+        raise CalibrationError(
+            "the last visit does not fit between the first index date and the data lock",
+            where=f"dials calendar.first_index_year and calendar.data_lock, study {design.study}",
+            got=f"{accrual} days, and {needed} are needed",
+            remedy=f"choose first_index_year at most {(lock - timedelta(days=needed)).year}",
+        )
     turned = {(dial.part, dial.name) for dial in scenario.dials}
     if ("course", "death_rate") in turned:
         kept = retained(design.counts.assessed, design.sizes, model.missing)
-        day = schedule(design.months, model.calendar).day
-        room = mortality(model.course.death_rate, day, kept, design.sizes).cumulative[-1] / day[-1] * 365.25 * 100
+        deaths = mortality(model.course.death_rate, plan.day, kept, design.sizes)
+        room = deaths.cumulative[-1] / plan.day[-1] * 365.25 * 100
         if room < model.course.death_rate * (1 - 1e-9):
             raise CalibrationError(
                 "more deaths than patients who leave: the printed numbers of assessed patients leave no room",
@@ -89,7 +108,9 @@ def _check_dials(design: Design, scenario: Scenario, model: PatientModel) -> Non
         )
 
 
-def _with_confounding_for(wanted: ResponseEffect, design: Design, model: PatientModel) -> PatientModel:
+def _with_confounding_for(
+    wanted: ResponseEffect, design: Design, model: PatientModel, *, rate_is_free: bool
+) -> PatientModel:
     from scipy.optimize import brentq
 
     months = design.months.tolist()
@@ -108,7 +129,7 @@ def _with_confounding_for(wanted: ResponseEffect, design: Design, model: Patient
     visit = months.index(wanted.month)
 
     def effect(strength: float) -> float:
-        population = calibrated_population(design, _strength(model, strength), power=_POWER)
+        population = calibrated_population(design, _strength(model, strength), rate_is_free=rate_is_free, power=_POWER)
         return average_difference(population, wanted.measure, visit)
 
     # The stronger the confounding, the larger the effect behind the same printed difference.
@@ -137,7 +158,7 @@ def _with_confounding_for(wanted: ResponseEffect, design: Design, model: Patient
     strength = brentq(lambda value: effect(value) - wanted.risk_difference, low, high, xtol=_TOLERANCE)
     # One secant step against the population that calibration itself walks.
     slope = (effect(high) - effect(low)) / (high - low)
-    walked = calibrated_population(design, _strength(model, strength))
+    walked = calibrated_population(design, _strength(model, strength), rate_is_free=rate_is_free)
     strength += (wanted.risk_difference - average_difference(walked, wanted.measure, visit)) / slope
     return _strength(model, round(float(strength), 4))
 

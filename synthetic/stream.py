@@ -143,8 +143,9 @@ def write_population(
     check_free(target, overwrite=overwrite)
     target = target.absolute()
     unfinished = target.parent / f".{target.name}.unfinished"
-    _open_unfinished(unfinished, plan)
+    _check_unfinished(unfinished, plan)
     work = plan.settle()
+    _open_unfinished(unfinished, plan)
     waiting = [part for part in range(parts_of(plan)) if not _done(unfinished, part).exists()]
     for _ in range(parts_of(plan) - len(waiting)):
         advance()
@@ -202,21 +203,24 @@ def _run(waiting: list[int], jobs: int, task: Callable[[int], int]) -> Iterator[
             yield future.result()
 
 
-def _open_unfinished(folder: Path, plan: Plan) -> None:
+def _check_unfinished(folder: Path, plan: Plan) -> None:
     note = folder / _PLAN
-    if not folder.exists():
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise OutputError("cannot write there", where=str(folder.parent), got=str(error.strerror)) from error
-        note.write_text(plan.text, encoding="utf-8")
-        return
-    if not note.is_file() or note.read_text(encoding="utf-8") != plan.text:
+    if folder.exists() and (not note.is_file() or note.read_text(encoding="utf-8") != plan.text):
         raise OutputError(
             "unfinished work of another run stands there",
             where=str(folder),
             remedy="finish it with the same command, remove it, or name another output",
         )
+
+
+def _open_unfinished(folder: Path, plan: Plan) -> None:
+    if folder.exists():
+        return
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError("cannot write there", where=str(folder.parent), got=str(error.strerror)) from error
+    (folder / _PLAN).write_text(plan.text, encoding="utf-8")
 
 
 def _done(folder: Path, part: int) -> Path:

@@ -77,12 +77,14 @@ def draw_treatment(
     random
         Stream to draw from.
     """
+    from scipy.special import logit
+
     size, model = baseline.size, parts.treatment
     options = [position_of(code) for code in (Background.MYCOPHENOLATE, Background.AZATHIOPRINE, Background.MIZORIBINE)]
     background = random.choice(options, size=size, p=model.background_share)
     alone = np.where(tacrolimus, alone, random.random(size) < model.no_immunosuppressant)
     odds = (
-        np.log(model.raas_inhibitor / (1 - model.raas_inhibitor))
+        logit(model.raas_inhibitor)
         + model.raas_hypertension * (baseline.hypertension - parts.baseline.hypertension)
         + model.raas_log_upcr * np.log(baseline.upcr / 100.0 / parts.baseline.upcr_median)
     )
@@ -185,9 +187,9 @@ def settle_stops(
 
 def _state_before(day: IntArray, who: IntArray, attendance: Attendance, course: ObservedCourse) -> IntArray:
     """Return the response state of patients ``who`` at the last visit attended up to ``day``, if there was one."""
-    state = np.full(len(who), NOT_ASSESSED)
+    state, attended = np.full(len(who), NOT_ASSESSED), attendance.attended[who]
     for visit in range(course.state.shape[1]):
-        seen = (visit <= attendance.last_visit[who]) & (attendance.visit_day[who, visit] <= day[who])
+        seen = attended[:, visit] & (attendance.visit_day[who, visit] <= day[who])
         state = np.where(seen, course.state[who, visit], state)
     return state
 

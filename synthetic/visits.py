@@ -184,7 +184,8 @@ class VisitWriter:
         half = self._baseline.upcr[patient] // 2
         least = np.maximum(half + 1, hundredths(self._kidney.failure_upcr))
         z = np.abs(self._random.standard_normal(len(patient)))
-        upcr = np.ceil(least * np.exp(self._kidney.flare_upcr_log_sd * z)).astype(np.int64)
+        most = np.maximum(least, hundredths(self._kidney.upcr_highest))
+        upcr = np.minimum(np.ceil(least * np.exp(self._kidney.flare_upcr_log_sd * z)), most).astype(np.int64)
         creatinine = self._dialysis_creatinine(patient, day, self._random.random(len(patient)))
         labs = self._draw_labs(patient, upcr, lift=self._kidney.failure_activity)
         self._append(patient, UNSCHEDULED, day, upcr, creatinine, labs)
