@@ -30,12 +30,14 @@ from synthetic.effect_table import effect_table
 from synthetic.estimands import Estimand, TargetPopulation, comparisons_of, response_bias, true_value
 from synthetic.model import PatientModel
 from synthetic.population import BLOCK, draw_block
+from synthetic.population_plan import PopulationPlan
 from synthetic.quadrature import cumulative_hazard, integrate
 from synthetic.reconstruct import reconstruct
+from synthetic.replicates import ReplicateMode, ReplicatePlan
 from synthetic.scenario import DEFAULT_SCENARIO, available_scenarios, load_scenario
 from synthetic.setting import Setting, settle
 from synthetic.story import Story
-from synthetic.stream import PopulationPlan, write_population
+from synthetic.stream import write_population
 from synthetic.true_effects import CARRIED, Accuracy, average_effects, solve_effects, true_effects
 from synthetic.true_values import carried_effects, format_effects
 from synthetic.truth import potential_outcomes
@@ -357,3 +359,10 @@ def test_calibration_and_quadrature_walk_the_same_points(design: Design) -> None
     shares = integrate(setting, 8, [SEED]).everybody.responders[0, 0, 0, :, 0] / 2**8
     own = np.stack([(course.state == COMPLETE).mean(axis=0) for course in population.courses])
     np.testing.assert_array_equal(shares, own)
+
+
+def test_replicates_are_averaged_like_one_population(tmp_path: Path, carried: pd.DataFrame) -> None:
+    plan = ReplicatePlan("kim2025", 4, 70, ReplicateMode.POPULATION, blocks_per_part=1)
+    write_population(plan, tmp_path / "replicates")
+    averaged = cohort_effects(tmp_path / "replicates")
+    assert largest_z(averaged, carried) < MOST
