@@ -67,7 +67,7 @@ class Scenario:
         return table
 
 
-DEFAULT_SCENARIO = Scenario("default")
+DEFAULT_SCENARIO = Scenario("default", "The default patient model")
 """Every dial at its default."""
 
 
@@ -126,15 +126,17 @@ def read_scenario(text: str, *, where: str) -> Scenario:
         if key not in _TOP:
             raise document.fail("unknown key", (key,), got=key, remedy=closest(key, _TOP, "the keys here are"))
     name = _text(document, "name", Path(where).stem)
-    dials = tuple(_dial(document, part, key, name) for part in PARTS for key in _table(document, part))
+    given = [_dial(document, part, key, name) for part in PARTS for key in _table(document, part)]
     response = _response(document) if "response" in document.data else None
-    scenario = Scenario(name, _text(document, "description", ""), dials, response)
-    if response is not None and any((dial.part, dial.name) == ("assignment", "strength") for dial in dials):
+    if response is not None and any((dial.part, dial.name) == ("assignment", "strength") for dial in given):
         raise document.fail(
             "confounding and the effect on response are both given, but print fixes their sum",
             ("assignment", "strength"),
             remedy="leave out assignment.strength or the table [response]",
         )
+    # A dial left at its default keeps the provenance of the default.
+    turned = tuple(dial for dial in given if dial.value != parameters(dial.part)[dial.name].default)
+    scenario = Scenario(name, _text(document, "description", ""), turned, response)
     found = contradiction(scenario.model())
     if found is not None:
         raise document.fail("dials contradict each other", (), remedy=f"keep {found}")

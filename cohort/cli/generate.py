@@ -83,11 +83,15 @@ def generate(
             where="--jobs, --cluster",
             remedy="leave them out, or add --replicates or --mode population",
         )
-    if plan is not None and (dirt is not None or reading is not None):
+    if plan is not None and dirt is not None:
         raise UsageError(
-            "registry twins and alternative readings are for a single exact cohort",
-            where="--dirt, --reading",
-            remedy="leave them out, or leave out --mode and --replicates",
+            "a registry twin is made in exact mode only, of a single cohort",
+            where="--dirt",
+            remedy="leave it out, or leave out --mode and --replicates",
+        )
+    if plan is not None and reading is not None:
+        raise UsageError(
+            "an alternative reading is for exact mode and a single cohort", where="--reading", remedy="leave it out"
         )
     if plan is None:
         _generate_exact(study, out, seed, scenario, reading, dirt, overwrite)
