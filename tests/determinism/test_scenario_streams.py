@@ -18,9 +18,10 @@ from cohort.response import derive_responses
 from cohort.store import Cohort, read_cohort
 from synthetic.design import Design
 from synthetic.population import BLOCK
+from synthetic.population_plan import PopulationPlan
 from synthetic.scenario import load_scenario, read_scenario
 from synthetic.setting import settle
-from synthetic.stream import PopulationPlan, write_population
+from synthetic.stream import write_population
 
 TABLES = ("patients", "visits", "treatments", "events")
 SIZE = 1024

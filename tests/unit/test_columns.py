@@ -27,7 +27,8 @@ from cohort.columns import (
 )
 from cohort.schema import COHORT_TABLES, EVENTS, TRUTH_TABLES, Column, Kind, Table, arrow_schema
 from cohort.store import read_table, write_arrow, write_table
-from synthetic.stream import PopulationPlan, write_population
+from synthetic.population_plan import PopulationPlan
+from synthetic.stream import write_population
 
 DRUGS = (Drug.RAAS_INHIBITOR, Drug.TACROLIMUS, Drug.MIZORIBINE, Drug.MIZORIBINE)
 IDS = np.array([b"s-001", b"s-002", b"s-003"])
@@ -178,7 +179,8 @@ import resource, sys
 from pathlib import Path
 
 from synthetic.population import BLOCK
-from synthetic.stream import PopulationPlan, write_population
+from synthetic.population_plan import PopulationPlan
+from synthetic.stream import write_population
 
 write_population(PopulationPlan("kim2025", 1, int(sys.argv[1]) * BLOCK), Path(sys.argv[2]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
