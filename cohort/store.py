@@ -202,17 +202,33 @@ def read_manifest(folder: Path) -> dict[str, object]:
     return manifest
 
 
-def read_cohort(folder: Path) -> Cohort:
+def read_cohort(folder: Path, *, replicate: int | None = None) -> Cohort:
     """Read a cohort directory and check that its tables are of the schema (columns and types, not values).
+
+    Parameters
+    ----------
+    folder
+        The directory.
+    replicate
+        Number of the replicate to read, from 1, where the directory holds several; ``None`` reads all patients.
 
     Raises
     ------
     CohortDirectoryError
-        If a table is missing or truncated, or a column is missing or of another type. Columns that the schema does
-        not know are ignored.
+        If a table is missing or truncated, or a column is missing or of another type, or there is no such replicate.
+        Columns that the schema does not know are ignored.
     """
     manifest = read_manifest(folder)
-    frames = {table.name: read_table(folder / f"{table.name}.parquet", table) for table in COHORT_TABLES}
+    frames = {
+        table.name: read_table(folder / f"{table.name}.parquet", table, replicate=replicate) for table in COHORT_TABLES
+    }
+    if replicate is not None and frames["patients"].empty:
+        raise CohortDirectoryError(
+            "no such replicate",
+            where=str(folder),
+            got=str(replicate),
+            remedy="`cohort.json` says how many replicates there are",
+        )
     seed = manifest.get("seed")
     mode = manifest.get("mode")
     notes = manifest.get("notes")
@@ -252,7 +268,7 @@ def changed_tables(folder: Path) -> list[str]:
     ]
 
 
-def read_table(path: Path, table: Table) -> pd.DataFrame:
+def read_table(path: Path, table: Table, *, replicate: int | None = None) -> pd.DataFrame:
     """Read one Parquet file, or a folder of Parquet parts, and check it against the schema of ``table``.
 
     Other writers' types (dictionaries, 64-bit integers, timestamps at midnight) are taken where nothing is lost;
@@ -264,6 +280,8 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
         The file, or a folder of the same name (``visits.parquet/``) that holds the parts.
     table
         Declaration of the table.
+    replicate
+        Number of the replicate whose rows are read; ``None`` reads all rows.
 
     Returns
     -------
@@ -292,6 +310,8 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
     try:
         # Folder names such as arm=tacrolimus/ above the file would otherwise become columns.
         content = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        if replicate is not None:
+            content = _rows_of(replicate, content, table, path)
         content.validate(full=True)
     except (OSError, pa.ArrowException) as error:
         raise CohortDirectoryError(
@@ -310,6 +330,19 @@ def read_table(path: Path, table: Table) -> pd.DataFrame:
         }
     )
     return typed
+
+
+def _rows_of(replicate: int, content: pa.Table, table: Table, path: Path) -> pa.Table:
+    import pyarrow.compute as pc
+
+    if "replicate" not in content.column_names:
+        raise CohortDirectoryError(
+            f"table {table.name} holds no replicates",
+            where=str(path),
+            got=f"a single cohort, and replicate {replicate} asked for",
+            remedy="leave --replicate out",
+        )
+    return content.filter(pc.equal(content.column("replicate"), replicate))
 
 
 _NULLABLE = {Kind.INTEGER: "Int32", Kind.BOOLEAN: "boolean"}
