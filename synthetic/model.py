@@ -52,7 +52,7 @@ class BaselineModel:
     upcr_minimum: float = parameter(1.0, "g/g", _A, "a partial response must be possible")
     upcr_maximum: float = parameter(18.0, "g/g", _A, _PLAUSIBLE)
     creatinine_median: float = parameter(
-        0.90, "mg/dL", _A, f"0.80 in mixed activity ({_IJMS}), 0.93 by mean and SD in active disease (PMC3674621, n 52)"
+        0.93, "mg/dL", _D, f"mean 1.06 and SD 0.58 in active disease (PMC3674621, n 52); 0.80 in mixed activity ({_IJMS})"
     )
     creatinine_log_sd: float = parameter(
         0.37, "log mg/dL", _A, f"0.335 by the interquartile range of {_IJMS}, 0.51 in PMC3674621 (n 52)"
