@@ -187,9 +187,7 @@ def _counts(
     return counts.assign(none=none, basis=default.counts["basis"])
 
 
-def _filled(
-    taken: Sequence[TakenCell | None], months: Sequence[int], size: int
-) -> Iterator[tuple[int, int, int, int]]:
+def _filled(taken: Sequence[TakenCell | None], months: Sequence[int], size: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield month, assessed, complete and partial responders of every visit, those not printed by rule 4."""
     printed = [(month, cell) for month, cell in zip(months, taken, strict=True) if cell is not None]
     chain = np.array([[cell.assessed for _, cell in printed]], dtype=np.int64)
