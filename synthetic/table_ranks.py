@@ -1,6 +1,6 @@
 """Every table of whole patients that print admits, numbered: how many there are, and which one has a given number.
 
-Admissible tables are too many to list (some 10^12 for a study of two arms), but they are paths: from visit to visit
+Admissible tables are too many to list (millions of millions for Kim 2025), but they are paths: from visit to visit
 the patients assessed never rise, each step on the path offers as many splits as agree with print, and nothing else
 ties one visit to the next. Counting the ways on from each number of patients assessed, backwards over the visits, gives
 the number of tables exactly, in whole numbers of any size, and with it the table of any rank.
