@@ -160,9 +160,10 @@ def calibrated_population(
     except TooFewFlaresError:
         walked = None
     if walked is None:
-        # Found on fewer patients, then refined on all.
-        few, _ = _quasi_population(design, model, min(power, _COARSE_POWER))
-        ratio = printed_ratios(design, model, few, ratio, rate_is_free=rate_is_free)
+        if power > _COARSE_POWER:
+            # Found on fewer patients, then refined on all.
+            few, _ = _quasi_population(design, model, _COARSE_POWER)
+            ratio = printed_ratios(design, model, few, ratio, rate_is_free=rate_is_free)
         ratio = printed_ratios(design, model, population, ratio, rate_is_free=rate_is_free)
         walked = walk_abreast(design, model, population, ratio)
     lanes = walked.lanes

@@ -11,7 +11,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from synthetic.calibrate import Calibration, calibrate
+from synthetic.calibrate import POWER, Calibration, calibrated_population
 from synthetic.design import Design
 from synthetic.model import PatientModel
 
@@ -64,17 +64,19 @@ def carried_stem(design: Design, model: PatientModel) -> str | None:
     return None
 
 
-def calibration_for(design: Design, model: PatientModel, *, rate_is_free: bool = True) -> Calibration:
+def calibration_for(
+    design: Design, model: PatientModel, *, rate_is_free: bool = True, power: int = POWER
+) -> Calibration:
     """Return the shipped calibration if there is one of this design and model, and solve one otherwise.
 
     Parameters
     ----------
-    design, model, rate_is_free
-        As in :func:`synthetic.calibrate.calibrate`.
+    design, model, rate_is_free, power
+        As in :func:`synthetic.calibrate.calibrated_population`; the shipped calibrations are of the default power.
     """
-    stem = carried_stem(design, model)
+    stem = carried_stem(design, model) if power == POWER else None
     if stem is None:
-        return calibrate(design, model, rate_is_free=rate_is_free)
+        return calibrated_population(design, model, rate_is_free=rate_is_free, power=power).calibration
     text = (resources.files("synthetic") / "calibrations" / f"{stem}.toml").read_text(encoding="utf-8")
     content = tomllib.loads(text)
     return Calibration(**{name: np.asarray(content[name], dtype=np.float64) for name in _ARRAYS})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,18 @@ import pandas as pd
 from cohort.record import Assignment, Measure, Study
 from cohort.response import BoolArray, IntArray
 from synthetic.cuts import Counts
-from synthetic.reconstruct import Reconstruction
+
+
+class WholePatients(Protocol):
+    """A table of whole patients behind a published record: the reconstruction, or another table that print admits."""
+
+    @property
+    def counts(self) -> pd.DataFrame:
+        """``arm``, ``month``, ``assessed``, ``complete``, ``partial``: one row per arm and visit."""
+
+    @property
+    def flares(self) -> pd.DataFrame:
+        """See :func:`synthetic.printed_flares.printed_flares`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Design:
         return int(self.sizes.sum())
 
 
-def design_of(study: Study, reconstruction: Reconstruction) -> Design:
+def design_of(study: Study, reconstruction: WholePatients) -> Design:
     """Return the design of ``study`` with the counts of ``reconstruction``."""
     arms = sorted(study.arms, key=lambda arm: not arm.tacrolimus)
     table = reconstruction.counts
@@ -80,7 +92,7 @@ def design_of(study: Study, reconstruction: Reconstruction) -> Design:
     )
 
 
-def _flare_targets(arms: list[str], months: tuple[int, ...], reconstruction: Reconstruction) -> tuple[FlareTarget, ...]:
+def _flare_targets(arms: list[str], months: tuple[int, ...], reconstruction: WholePatients) -> tuple[FlareTarget, ...]:
     """Take for each arm the latest count of patients, or else share, or else rate, at a scheduled visit."""
     chosen: dict[int, FlareTarget] = {}
     table = reconstruction.flares.sort_values("month", kind="stable")

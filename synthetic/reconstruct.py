@@ -144,11 +144,8 @@ def reconstruct(study: Study, *, alternative: str | None = None) -> Reconstructi
     >>> table[table["month"] == 60][["arm", "assessed", "complete", "partial"]].to_dict("list")
     {'arm': ['tacrolimus', 'no_tacrolimus'], 'assessed': [48, 55], 'complete': [25, 39], 'partial': [10, 9]}
     """
-    reading = _alternative(study, alternative)
-    constraints = _constraints(study, reading)
-    sizes = {arm.code: arm.size for arm in study.arms}
-    cells = printed_cells(study, _denominator_reading(study, reading))
-    _refuse_unprinted(cells, constraints, study)
+    record = printed_record(study, alternative)
+    cells, sizes, constraints = record.cells, record.sizes, record.constraints
     chains = choose_denominators(cells, study.visit_months, sizes, constraints)
     assessed = {arm: found.assessed[found.chosen].tolist() for arm, found in chains.items()}
     together = [tuple(sizes)] if constraints else [(arm,) for arm in sizes]
@@ -161,8 +158,8 @@ def reconstruct(study: Study, *, alternative: str | None = None) -> Reconstructi
     criterion = math.fsum(choice.criterion[0] for choice in found)
     return Reconstruction(
         study=study.name,
-        name=reading.name if reading else DEFAULT,
-        arm_sizes=MappingProxyType(sizes),
+        name=record.name,
+        arm_sizes=MappingProxyType(dict(sizes)),
         counts=counts,
         unattainable=_unattainable(study, cells, counts),
         flares=printed_flares(study),
@@ -178,6 +175,44 @@ def reconstruct(study: Study, *, alternative: str | None = None) -> Reconstructi
         next_split_criterion=criterion + min(margins) if margins else None,
         next_bound_split_criterion=found[0].next_bound,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedRecord:
+    """What one reading of a study file says about response.
+
+    Parameters
+    ----------
+    name
+        ``"default"``, or the name of the alternative reading.
+    sizes
+        From each arm, in the order of the study file, to its patients at month 0.
+    cells
+        From each arm to what is printed at each visit, with the whole numbers of patients that agree.
+    constraints
+        The p-values that must be met, by visit.
+    """
+
+    name: str
+    sizes: Mapping[str, int]
+    cells: Cells
+    constraints: tuple[VisitConstraints, ...]
+
+
+def printed_record(study: Study, alternative: str | None = None) -> PrintedRecord:
+    """Return what a reading of the study file says about response.
+
+    Raises
+    ------
+    ReconstructionError
+        If the alternative is unknown, or no whole numbers of patients agree with what is printed of a visit.
+    """
+    reading = _alternative(study, alternative)
+    constraints = _constraints(study, reading)
+    cells = printed_cells(study, _denominator_reading(study, reading))
+    _refuse_unprinted(cells, constraints, study)
+    sizes = {arm.code: arm.size for arm in study.arms}
+    return PrintedRecord(reading.name if reading else DEFAULT, MappingProxyType(sizes), cells, constraints)
 
 
 def _alternative(study: Study, name: str | None) -> Alternative | None:

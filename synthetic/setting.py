@@ -11,7 +11,7 @@ from cohort.errors import CalibrationError
 from cohort.record import Measure
 from synthetic.attainable import check_kidney_failures, with_limits
 from synthetic.calendar import schedule
-from synthetic.calibrate import CalibratedPopulation, Calibration, calibrated_population
+from synthetic.calibrate import POWER, CalibratedPopulation, Calibration, calibrated_population
 from synthetic.calibration_file import calibration_for
 from synthetic.course import COMPLETE, NO_RESPONSE
 from synthetic.design import Design
@@ -37,8 +37,17 @@ class Setting:
     calibration: Calibration
 
 
-def settle(design: Design, scenario: Scenario) -> Setting:
+def settle(design: Design, scenario: Scenario, *, power: int = POWER, limits: bool = True) -> Setting:
     """Put the dials in place, solve the confounding if an effect on response is asked for, and calibrate.
+
+    Parameters
+    ----------
+    design, scenario
+        What is printed, and the dials.
+    power
+        As in :func:`synthetic.calibrate.calibrated_population`.
+    limits
+        Whether an error says how far each dial may be turned, which takes many calibrations to find.
 
     Raises
     ------
@@ -50,10 +59,12 @@ def settle(design: Design, scenario: Scenario) -> Setting:
     turned = {(dial.part, dial.name) for dial in scenario.dials}
     rate_is_free = turned.isdisjoint({("course", "flare_rate"), ("effect", "flare_hazard_ratio")})
     if scenario.response is not None:
-        model = _with_confounding_for(scenario.response, design, model, rate_is_free=rate_is_free)
+        model = _with_confounding_for(scenario.response, design, model, power, rate_is_free=rate_is_free)
     try:
-        calibration = calibration_for(design, model, rate_is_free=rate_is_free)
+        calibration = calibration_for(design, model, rate_is_free=rate_is_free, power=power)
     except CalibrationError as error:
+        if not limits:
+            raise
         raise with_limits(error, design, scenario, model, rate_is_free=rate_is_free) from None
     if ("course", "eskd_rate") in turned:
         check_kidney_failures(design, model, rate_is_free=rate_is_free)
@@ -109,7 +120,7 @@ def _check_dials(design: Design, scenario: Scenario, model: PatientModel) -> Non
 
 
 def _with_confounding_for(
-    wanted: ResponseEffect, design: Design, model: PatientModel, *, rate_is_free: bool
+    wanted: ResponseEffect, design: Design, model: PatientModel, power: int, *, rate_is_free: bool
 ) -> PatientModel:
     from scipy.optimize import brentq
 
@@ -129,7 +140,9 @@ def _with_confounding_for(
     visit = months.index(wanted.month)
 
     def effect(strength: float) -> float:
-        population = calibrated_population(design, _strength(model, strength), rate_is_free=rate_is_free, power=_POWER)
+        population = calibrated_population(
+            design, _strength(model, strength), rate_is_free=rate_is_free, power=min(power, _POWER)
+        )
         return average_difference(population, wanted.measure, visit)
 
     # The stronger the confounding, the larger the effect behind the same printed difference.
@@ -158,7 +171,7 @@ def _with_confounding_for(
     strength = brentq(lambda value: effect(value) - wanted.risk_difference, low, high, xtol=_TOLERANCE)
     # One secant step against the population that calibration itself walks.
     slope = (effect(high) - effect(low)) / (high - low)
-    walked = calibrated_population(design, _strength(model, strength), rate_is_free=rate_is_free)
+    walked = calibrated_population(design, _strength(model, strength), rate_is_free=rate_is_free, power=power)
     strength += (wanted.risk_difference - average_difference(walked, wanted.measure, visit)) / slope
     return _strength(model, round(float(strength), 4))
 

@@ -83,7 +83,7 @@ def choose_tables(
                 (of.n, of.complete[place[lane]], of.partial[place[lane]])
                 for of, place in zip(splits[lane], table, strict=True)
             ]
-            course = _course(np.array(taken, dtype=np.int64).T, printed_months, months, assessed[arm])
+            course = filled_course(np.array(taken, dtype=np.int64).T, printed_months, months, assessed[arm])
             rows += [("+".join(arms), rank, criterion, arm, *cell) for cell in course]
     columns = ["arms", "rank", "criterion", "arm", "month", "assessed", "complete", "partial"]
     listed = pd.DataFrame(rows, columns=columns)
@@ -106,12 +106,19 @@ def _printed_visits(arms: Sequence[str], cells: Cells, months: Sequence[int]) ->
     return first
 
 
-def _course(
+def filled_course(
     printed: Integers, printed_months: Sequence[int], months: Sequence[int], assessed: Sequence[int]
 ) -> Iterator[tuple[int, int, int, int]]:
     """Yield month, patients assessed, complete and partial responders of every visit.
 
-    ``printed`` holds patients assessed, complete and partial responders at the printed visits, one row each.
+    Parameters
+    ----------
+    printed
+        Patients assessed, complete and partial responders at the printed visits, one row each: shape (3, visits).
+    printed_months, months
+        Months of these visits, and of all.
+    assessed
+        Patients assessed at all visits.
     """
     logits = np.stack(split_logits(*printed))
     at = {month: place for place, month in enumerate(printed_months)}

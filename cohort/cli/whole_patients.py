@@ -24,15 +24,25 @@ def unattainable_numbers(study: Study) -> tuple[pd.DataFrame | None, str]:
         return None, str(error)
 
 
+def _how_many(study: Study, *, every: bool) -> str:
+    """Say how many tables of whole patients print admits; ``every`` says that they give every printed number."""
+    from synthetic.admissible_tables import count_tables
+
+    admitted = count_tables(study)
+    if admitted == 1:
+        return f"One table of whole patients {'gives' if every else 'comes nearest to'} every printed rate and count."
+    what = "give" if every else "come nearest to"
+    return f"{admitted:,} tables of whole patients {what} every printed rate and count; one of them is taken by rule."
+
+
 def show_unattainable(study: Study) -> None:
     """Print which printed numbers no whole number of patients gives, and what is taken in their place."""
     unattainable, why = unattainable_numbers(study)
     if unattainable is None:
         print_line(f"No table of whole patients agrees with these numbers: {why}")
         return
-    if unattainable.empty:
-        print_line("One table of whole patients gives every printed rate and count.")
-    else:
+    print_line(_how_many(study, every=unattainable.empty))
+    if not unattainable.empty:
         rows = json.loads(unattainable.to_json(orient="records"))
         print_table(
             "Printed numbers that no whole number of patients gives",

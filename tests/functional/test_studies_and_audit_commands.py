@@ -63,6 +63,10 @@ def test_what_no_whole_number_gives_is_said_in_words() -> None:
         out, _ = run(command, "zhang2017")
         assert "One table of whole patients gives every printed rate and count." in out
         assert "which owe no whole number of patients: flare_24_tac_mmf, flare_24_aza" in out
+        assert "One table of whole patients comes nearest to every printed rate" in run(command, "zavada2010")[0]
+        assert "1,295 tables of whole patients come nearest to every printed rate" in run(command, "chen2012")[0]
+        out, _ = run(command, "moroni2006")
+        assert "1,258 tables of whole patients give every printed rate and count; one of them is taken by rule." in out
     assert "no, and need not be (Kaplan-Meier)" in run("audit", "zhang2017")[0]
 
 
