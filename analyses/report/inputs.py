@@ -252,7 +252,7 @@ class _Reader:
             doi=study.value("doi", str),
             randomised=study.value("assignment", str, default="observational") == "randomised",
             day_zero=study.value("day_zero", str, default="start of maintenance therapy"),
-            drug=study.value("drug", str, default="the treatments compared"),
+            drug=study.value("drug", str, default="tacrolimus"),
             arms=tuple(_Reader(self.path, arm).arm() for arm in self.value("arms", list)),
             seed=self.value("seed", int, type(None)),
             mode=self.value("mode", str, type(None)),
