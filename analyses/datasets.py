@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,7 @@ from cohort.schema import VISIT_VALUES
 from cohort.store import Cohort
 
 DAYS_PER_YEAR = 365.25
-HORIZON_YEARS = 5.0
-"""Survival analyses end here: follow-up later than the last scheduled visit is cut off."""
+MONTHS_PER_YEAR = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,16 @@ class AnalysisData:
     event_free
         The columns of ``baseline`` and ``years`` to the first of renal flare, ESKD and death or to censoring,
         ``event`` (0, 1) and ``cause`` (0 censored, 1 renal flare, 2 ESKD or death); ``poor_outcome_years`` to the
-        first of ESKD and death or to censoring, and ``poor_outcome`` (0, 1). Both are cut at :data:`HORIZON_YEARS`.
+        first of ESKD and death or to censoring, and ``poor_outcome`` (0, 1). Both are cut at ``horizon_years``.
     flares
         Renal flares derived from the laboratory values: ``patient_id, day, definition, kind``. One that only missing
         values would have shown is not among them.
     treated, reference
-        Codes of the arms compared.
+        Codes of the arms compared; ``reference`` is ``None`` where there is one arm, ``treated``.
     months
         Scheduled months, 0 included.
+    horizon_years
+        The last of them in years, where survival analyses end: later follow-up is cut off.
     cohort
         The tables themselves, for what the frames do not hold: every visit, every event.
     """
@@ -60,13 +61,14 @@ class AnalysisData:
     event_free: pd.DataFrame
     flares: pd.DataFrame
     treated: str
-    reference: str
+    reference: str | None
     months: tuple[int, ...]
+    horizon_years: float
     cohort: Cohort
 
 
 def analysis_data(
-    cohort: Cohort, *, treated: str, reference: str, response: ResponseDefinition, flare: FlareDefinition
+    cohort: Cohort, *, treated: str, reference: str | None, response: ResponseDefinition, flare: FlareDefinition
 ) -> AnalysisData:
     """Derive responses and flares from raw laboratory values and lay out the analysis frames.
 
@@ -75,7 +77,8 @@ def analysis_data(
     cohort
         Any cohort of the schema.
     treated, reference
-        Codes of the two arms compared.
+        Codes of the two arms compared, patients of other arms being left out; without a ``reference``, one arm is laid
+        out.
     response, flare
         Definitions.
 
@@ -87,13 +90,16 @@ def analysis_data(
         If a patient has no baseline visit.
     """
     found = set(cohort.patients["arm"].unique())
-    if {treated, reference} - found:
+    wanted = [treated] if reference is None else [treated, reference]
+    if set(wanted) - found:
         raise AnalysisError(
             "an arm has no patients",
             where="table patients, column arm",
             got=", ".join(sorted(map(str, found))) or "no rows",
-            remedy=f"both {treated} and {reference} are compared",
+            remedy=f"both {treated} and {reference} are compared" if reference else f"{treated} is analysed",
         )
+    if found - set(wanted):
+        cohort = _of_arms(cohort, wanted)
     baseline = _baseline(cohort)
     judged = derive_responses(cohort.patients, cohort.visits, response).merge(
         _measured(cohort.visits), on=["patient_id", "visit_month"]
@@ -101,6 +107,7 @@ def analysis_data(
     assessed = judged["response"].notna().to_numpy()
     flares = derive_flares(cohort.patients, cohort.visits, response, flare)
     months = tuple(sorted(int(month) for month in cohort.visits["visit_month"].dropna().unique()))
+    horizon_years = months[-1] / MONTHS_PER_YEAR
     return AnalysisData(
         baseline=baseline,
         responses=judged.loc[assessed, ["patient_id", "visit_month", "response", "all_measured"]].merge(
@@ -108,12 +115,29 @@ def analysis_data(
         ),
         not_assessable=_not_assessable(judged[~assessed], baseline),
         missing=_missing(cohort),
-        event_free=_event_free(baseline, flares, cohort.events),
+        event_free=_event_free(baseline, flares, cohort.events, horizon_years),
         flares=flares,
         treated=treated,
         reference=reference,
         months=months,
+        horizon_years=horizon_years,
         cohort=cohort,
+    )
+
+
+def _of_arms(cohort: Cohort, arms: list[str]) -> Cohort:
+    """Return the patients of some arms with all that is on record of them."""
+    ids = cohort.patients.loc[cohort.patients["arm"].isin(arms), "patient_id"]
+
+    def theirs(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["patient_id"].isin(ids)].reset_index(drop=True)
+
+    return replace(
+        cohort,
+        patients=theirs(cohort.patients),
+        visits=theirs(cohort.visits),
+        treatments=theirs(cohort.treatments),
+        events=theirs(cohort.events),
     )
 
 
@@ -153,15 +177,17 @@ def _baseline(cohort: Cohort) -> pd.DataFrame:
     )
 
 
-def _event_free(baseline: pd.DataFrame, flares: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+def _event_free(
+    baseline: pd.DataFrame, flares: pd.DataFrame, events: pd.DataFrame, horizon_years: float
+) -> pd.DataFrame:
     """First of flare (as derived), ESKD and death; of events on one day the flare counts first."""
     failures = events.loc[events["event"].isin([Event.ESKD.value, Event.DEATH.value]), ["patient_id", "day"]]
     candidates = pd.concat([flares[["patient_id", "day"]].assign(cause=1), failures.assign(cause=2)])
     first = candidates.sort_values(["day", "cause"], kind="stable").drop_duplicates("patient_id")
     frame = baseline.merge(first, on="patient_id", how="left", validate="one_to_one")
-    years, happened = _cut(frame["day"], frame["follow_up_days"])
+    years, happened = _cut(frame["day"], frame["follow_up_days"], horizon_years)
     poor_day = frame["patient_id"].map(failures.groupby("patient_id")["day"].min())
-    poor_years, poor = _cut(poor_day, frame["follow_up_days"])
+    poor_years, poor = _cut(poor_day, frame["follow_up_days"], horizon_years)
     return frame.drop(columns="day").assign(
         years=years,
         event=happened.astype(np.int64),
@@ -172,10 +198,10 @@ def _event_free(baseline: pd.DataFrame, flares: pd.DataFrame, events: pd.DataFra
 
 
 def _cut(
-    day: pd.Series[float], follow_up_days: pd.Series[int]
+    day: pd.Series[float], follow_up_days: pd.Series[int], horizon_years: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Years to the event or to the end of follow-up, cut at the horizon, and whether the event came by then."""
     seen = day.notna().to_numpy()
     years = np.where(seen, day.to_numpy(), follow_up_days.to_numpy()).astype(np.float64) / DAYS_PER_YEAR
-    happened = seen & (years <= HORIZON_YEARS)
-    return np.minimum(years, HORIZON_YEARS), happened
+    happened = seen & (years <= horizon_years)
+    return np.minimum(years, horizon_years), happened

@@ -23,22 +23,27 @@ _SMALL_EXPECTED_COUNT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Arms:
-    """The two arms in the order of the table, with the rows of each."""
+    """The arms in the order of the table, one or two, with the rows of each."""
 
-    names: tuple[str, str]
+    names: tuple[str, ...]
     treated: BoolArray
 
     @property
+    def compared(self) -> bool:
+        return len(self.names) == 2
+
+    @property
     def contrast(self) -> str:
-        return f"{self.names[0]} v {self.names[1]}"
+        return " v ".join(self.names)
 
     def rows(self) -> Iterator[tuple[str, BoolArray]]:
         yield self.names[0], self.treated
-        yield self.names[1], ~self.treated
+        if self.compared:
+            yield self.names[1], ~self.treated
 
 
 def baseline_table(
-    data: pd.DataFrame, *, group_col: str, reference: str, variables: Sequence[str] | None = None
+    data: pd.DataFrame, *, group_col: str, reference: str | None, variables: Sequence[str] | None = None
 ) -> ResultTable:
     """Describe baseline covariates by arm ("Table 1").
 
@@ -49,9 +54,9 @@ def baseline_table(
     data
         One row per patient.
     group_col
-        Column of the arm, with exactly two levels and no missing value.
+        Column of the arm, with exactly two levels and no missing value; one level without a ``reference``.
     reference
-        The arm the other is compared with; it comes second.
+        The arm the other is compared with; it comes second. ``None`` describes a single arm: no row compares.
     variables
         Columns to describe, in order; by default every column but ``group_col``, ``patient_id`` and dates.
 
@@ -92,7 +97,7 @@ def baseline_table(
     [['a', 35.0], ['b', 55.0]]
     """
     require_complete(data, [group_col], where="baseline_table")
-    arms = _two_arms(data, group_col, reference)
+    arms = _arms(data, group_col, reference)
     names = _default_variables(data, group_col) if variables is None else list(variables)
     require_columns(data, names, where="baseline_table")
     rows: list[dict[str, object]] = []
@@ -128,12 +133,16 @@ def _default_variables(data: pd.DataFrame, group_col: str) -> list[str]:
     ]
 
 
-def _two_arms(data: pd.DataFrame, group_col: str, reference: str) -> _Arms:
+def _arms(data: pd.DataFrame, group_col: str, reference: str | None) -> _Arms:
     arm = as_text(data[group_col])
     levels = sorted(set(arm.tolist()))
-    if len(levels) != 2 or reference not in levels:
+    if reference is None and len(levels) == 1:
+        return _Arms((levels[0],), np.ones(len(data), dtype=np.bool_))
+    if reference is None or len(levels) != 2 or reference not in levels:
         raise AnalysisError(
-            f"two arms are needed, one of them the reference {reference}",
+            f"two arms are needed, one of them the reference {reference}"
+            if reference
+            else "one arm without a reference",
             where=f"baseline_table, column {group_col}",
             got=", ".join(levels),
             remedy="restrict the data to two arms and name one of them as reference",
@@ -158,8 +167,9 @@ def _numeric_rows(column: pd.Series, observed: BoolArray, arms: _Arms) -> Iterat
                 "note": note,
             }
         yield _missing_row(group, term, rows, observed)
-    yield _smd_row(term, values[observed], arms.treated[observed], arms.contrast)
-    yield _welch_row(term, values[observed], arms.treated[observed], arms.contrast)
+    if arms.compared:
+        yield _smd_row(term, values[observed], arms.treated[observed], arms.contrast)
+        yield _welch_row(term, values[observed], arms.treated[observed], arms.contrast)
 
 
 def _summaries(values: FloatArray) -> list[tuple[str, float]]:
@@ -190,9 +200,12 @@ def _level_rows(column: pd.Series, observed: BoolArray, arms: _Arms) -> Iterator
                 "n_events": count,
                 "note": None if patients else "0 observed values are too few",
             }
-        yield _smd_row(term, indicator.astype(np.float64), treated, arms.contrast)
+        if arms.compared:
+            yield _smd_row(term, indicator.astype(np.float64), treated, arms.contrast)
     for group, rows in arms.rows():
         yield _missing_row(group, name, rows, observed)
+    if not arms.compared:
+        return
     counts = [[int(np.sum(text[own] == level)) for level in levels] for own in (treated, ~treated)]
     yield _chi_square_row(name, counts, len(text), arms.contrast)
 

@@ -1,4 +1,4 @@
-"""The prespecified analyses of a two-arm cohort: which estimator runs on what, under which name."""
+"""The prespecified analyses of a cohort of two arms or one: which estimator runs on what, under which name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analyses.complete_cases import complete_cases
-from analyses.datasets import HORIZON_YEARS, AnalysisData
+from analyses.datasets import AnalysisData
 from analyses.flow import missing_values, patient_flow, response_states, responses_not_assessable
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, concat_results, result_table
@@ -42,6 +42,9 @@ RECORDED_PATIENTS = (
     "example_courses lay them out for those who may see them"
 )
 """Why a registry's results hold no single patients."""
+
+NOBODY_SHOWN = "no patient is seen at as many visits, or has such events, as an example needs"
+"""Why a cohort with few visits shows no single patients."""
 
 Tables = dict[str, ResultTable]
 
@@ -78,7 +81,7 @@ def response(data: AnalysisData) -> Tables:
         "response_rates": rates(data.responses),
         "response_rates_measured": _in_population(rates(measured), "visits with every value"),
         "response_differences": _each_outcome(
-            lambda outcome: compare_rates(data.responses, reference=data.reference, outcome=outcome)  # type: ignore[arg-type]
+            lambda outcome: compare_rates(data.responses, reference=_reference(data), outcome=outcome)  # type: ignore[arg-type]
         ),
     }
 
@@ -91,8 +94,14 @@ def longitudinal(data: AnalysisData) -> Tables:
     from analyses.longitudinal import fit_gee, marginal_response
 
     def standardised() -> ResultTable:
+        reference = _reference(data)
         cases = complete_cases(data.responses, ADJUSTMENT)
-        return cases.noted(marginal_response(cases.rows, reference=data.reference, outcome="CR", adjust=ADJUSTMENT))
+        return cases.noted(marginal_response(cases.rows, reference=reference, outcome="CR", adjust=ADJUSTMENT))
+
+    def over_time() -> ResultTable:
+        _reference(data)
+        formula = "complete ~ treated * visit" if frame["visit"].nunique() > 1 else "complete ~ treated"
+        return fit_gee(frame, formula, subject_col="patient_id", correlation="exchangeable").tidy()
 
     frame = data.responses.assign(
         complete=(data.responses["response"] == "CR").astype(int),
@@ -100,12 +109,7 @@ def longitudinal(data: AnalysisData) -> Tables:
         visit=data.responses["visit_month"].astype(int).map("month {:02d}".format),
     )
     return {
-        "response_gee": _attempt(
-            "response_gee",
-            lambda: fit_gee(
-                frame, "complete ~ treated * visit", subject_col="patient_id", correlation="exchangeable"
-            ).tidy(),
-        ),
+        "response_gee": _attempt("response_gee", over_time),
         "response_standardised": _attempt("response_standardised", standardised),
     }
 
@@ -127,21 +131,26 @@ def survival(data: AnalysisData) -> Tables:
     frame = _with_treated(data)
 
     def cox(formula: str, population: str) -> tuple[ResultTable, ResultTable]:
+        _reference(data)
         cases = complete_cases(frame, formula)
         fit = fit_cox(cases.rows, formula, duration_col="years", event_col="event")
         estimates, test = (cases.noted(table) for table in (fit.tidy(), fit.test_proportional_hazards()))
         return _in_population(estimates, population), _in_population(test, population)
+
+    def compared() -> ResultTable:
+        _reference(data)
+        return logrank(frame, by="arm", duration_col="years", event_col="event")
 
     models = [_attempt_pair("cox", lambda: cox("treated", "unadjusted"), "unadjusted")]
     models.append(_attempt_pair("cox", lambda: cox(f"treated + {ADJUSTMENT}", "adjusted"), "adjusted"))
     tables = {
         "flare_free_survival": lambda: kaplan_meier(frame, by="arm", duration_col="years", event_col="event"),
         "flare_free_at_risk": lambda: numbers_at_risk(
-            frame, by="arm", times=[0, 0.5, 1, 2, 3, 4, 5], duration_col="years", event_col="event"
+            frame, by="arm", times=_at_risk_times(data.horizon_years), duration_col="years", event_col="event"
         ),
-        "flare_free_logrank": lambda: logrank(frame, by="arm", duration_col="years", event_col="event"),
+        "flare_free_logrank": compared,
         "flare_free_restricted_mean": lambda: restricted_mean(
-            frame, by="arm", tau=HORIZON_YEARS, duration_col="years", event_col="event"
+            frame, by="arm", tau=data.horizon_years, duration_col="years", event_col="event"
         ),
         "flare_incidence": lambda: _named_causes(
             cumulative_incidence(frame, duration_col="years", event_col="cause", by="arm")
@@ -161,6 +170,7 @@ def propensity(data: AnalysisData) -> Tables:
     from analyses.propensity import fit_propensity
 
     try:
+        _reference(data)
         cases = complete_cases(_with_treated(data), PROPENSITY)
         frame = cases.rows
         fit = fit_propensity(frame, PROPENSITY, treatment_col="arm", treated=data.treated)
@@ -279,7 +289,8 @@ def _single_patients(data: AnalysisData, lay_out: Callable[[AnalysisData], Resul
     """Lay out single patients of a generated cohort; results of a registry hold no row of a recorded patient."""
     if data.cohort.mode is None:
         return result_table([{"note": RECORDED_PATIENTS}], analysis="realism", statistic="none")
-    return lay_out(data)
+    table = lay_out(data)
+    return table if len(table) else result_table([{"note": NOBODY_SHOWN}], analysis="realism", statistic="none")
 
 
 def _attempt(name: str, run: Callable[[], ResultTable]) -> ResultTable:
@@ -307,8 +318,26 @@ def _each_outcome(run: Callable[[str], ResultTable]) -> ResultTable:
     return concat_results(_attempt(outcome, lambda outcome=outcome: run(outcome)) for outcome in OUTCOMES)  # type: ignore[misc]
 
 
+def _reference(data: AnalysisData) -> str:
+    """Return the reference arm; what compares arms cannot be estimated without one."""
+    if data.reference is None:
+        raise AnalysisError("one arm: nothing to compare", where=f"arm {data.treated}")
+    return data.reference
+
+
+def _at_risk_times(horizon_years: float) -> list[float]:
+    """Half a year, whole years and the horizon; quarters too where follow-up is short."""
+    marks = [0, 0.5, *range(1, int(horizon_years) + 1)] if horizon_years > 1 else [0, 0.25, 0.5, 0.75]
+    return [*(mark for mark in marks if mark < horizon_years), horizon_years]
+
+
 def _with_treated(data: AnalysisData) -> pd.DataFrame:
-    return data.event_free.assign(treated=(data.event_free["arm"] == data.treated).astype(int))
+    """Mark the treated; the arm becomes a category whose first level is the reference of every contrast."""
+    levels = [code for code in (data.reference, data.treated) if code is not None]
+    arm = data.event_free["arm"]
+    return data.event_free.assign(
+        treated=(arm == data.treated).astype(int), arm=pd.Categorical(arm, categories=levels, ordered=True)
+    )
 
 
 def _in_population(table: ResultTable, population: str) -> ResultTable:

@@ -29,6 +29,8 @@ class Ethnicity(StrEnum):
     KOREAN = "korean"
     OTHER_ASIAN = "other_asian"
     OTHER = "other"
+    WHITE = "white"
+    HISPANIC = "hispanic"
 
 
 class EndReason(StrEnum):
@@ -55,11 +57,17 @@ class Drug(StrEnum):
     RAAS_INHIBITOR = "raas_inhibitor"
 
 
+CALCINEURIN_INHIBITORS = (Drug.TACROLIMUS, Drug.CYCLOSPORINE, Drug.VOCLOSPORIN)
+"""Calcineurin inhibitors among the drugs."""
+
+
 class Phase(StrEnum):
-    """Phase of treatment; maintenance starts on day 0."""
+    """Phase of treatment: induction ends before day 0; maintenance, or what a trial gives, starts on it or later."""
 
     INDUCTION = "induction"
     MAINTENANCE = "maintenance"
+    TRIAL = "trial"
+    """Treatment of a trial: what its protocol gives, induction or maintenance, and what is taken beside it."""
 
 
 class Induction(StrEnum):
@@ -68,15 +76,18 @@ class Induction(StrEnum):
     CYCLOPHOSPHAMIDE = "cyclophosphamide"
     MYCOPHENOLATE = "mycophenolate"
     GLUCOCORTICOID_ONLY = "glucocorticoid_only"
+    NONE = "none"
+    """None on record: day 0 is the start of induction."""
 
 
 class Background(StrEnum):
-    """Immunosuppressant taken in maintenance beside (or instead of) tacrolimus."""
+    """Immunosuppressant taken from day 0 beside (or instead of) a calcineurin inhibitor."""
 
     NONE = "none"
     MYCOPHENOLATE = "mycophenolate"
     AZATHIOPRINE = "azathioprine"
     MIZORIBINE = "mizoribine"
+    CYCLOPHOSPHAMIDE = "cyclophosphamide"
 
 
 class StopReason(StrEnum):

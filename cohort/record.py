@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
-from cohort.codes import Drug, Status
+from cohort.codes import Drug, Ethnicity, Status
 from cohort.errors import StudyFileError
 from cohort.p_values import ComparisonTest
 from cohort.toml_document import closest
@@ -125,6 +126,7 @@ def _text(value: object) -> object:
 PrintedDecimal = Annotated[str, BeforeValidator(_printed_decimal)]
 Text = Annotated[str, BeforeValidator(_text)]
 PositiveInt = Annotated[StrictInt, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
 Month = Annotated[StrictInt, Field(ge=0)]
 Year = Annotated[StrictInt, Field(ge=1900, le=2100)]
 
@@ -141,12 +143,30 @@ class Source(_Record):
     url: Text
 
 
+class Dose(_Record):
+    """How a drug of a regimen is given.
+
+    ``mg_day`` is the mean dose, left out where no source gives one and a level was aimed at instead:
+    ``trough_ng_ml``, from and to. The drug is given from ``from_month`` until ``until_month`` or, without it, to the
+    end.
+    """
+
+    drug: Drug
+    mg_day: PositiveFloat | None = None
+    trough_ng_ml: tuple[PositiveFloat, PositiveFloat] | None = None
+    from_month: Month = 0
+    until_month: PositiveInt | None = None
+    status: Status
+    source: Text
+    note: str = ""
+
+
 class Arm(_Record):
     """A group of patients compared; ``size`` is its number of patients at month 0.
 
-    ``regimen`` names the drugs that every patient of the arm is given from day 0; it is empty where the source leaves
-    the drugs to each patient's physician. ``tacrolimus`` says whether the arm is given tacrolimus; it must agree with
-    a ``regimen``. ``status`` and ``source`` are those of the size.
+    ``regimen`` names the drugs that every patient of the arm is given, from day 0 unless one of ``doses`` says
+    otherwise; it is empty where the source leaves the drugs to each patient's physician. ``tacrolimus`` says whether
+    the arm is given tacrolimus; it must agree with a ``regimen``. ``status`` and ``source`` are those of the size.
     """
 
     code: Text
@@ -154,6 +174,7 @@ class Arm(_Record):
     size: PositiveInt
     tacrolimus: StrictBool
     regimen: tuple[Drug, ...] = ()
+    doses: tuple[Dose, ...] = Field(default=(), alias="dose")
     status: Status
     source: Text
     note: str = ""
@@ -169,11 +190,26 @@ class Fact(_Record):
     note: str = ""
 
 
+class OriginShare(_Record):
+    """Share of the patients who are of one origin; the shares of a study sum to one."""
+
+    code: Ethnicity
+    share: Annotated[float, Field(gt=0, le=1)]
+    status: Status
+    source: Text
+    note: str = ""
+
+
 class Accrual(_Record):
-    """Calendar years of the first and the last index date, where a source gives them."""
+    """Calendar years of the first and the last index date, where a source gives them.
+
+    ``data_lock`` is the day on which the records read end, whoever is still under observation; a trial has none, since
+    it follows its last patient to the last visit.
+    """
 
     first_year: Year
     last_year: Year
+    data_lock: date | None = None
     status: Status
     source: Text
 
@@ -276,7 +312,8 @@ class Study(_Record):
     """The published record of one study.
 
     ``visit_months`` are the months, counted from day 0, at which response is assessed; nothing need be printed about
-    one of them. ``accrual`` and ``doi`` are given only where a source at hand prints them.
+    one of them. ``accrual`` and ``doi`` are given only where a source at hand prints them. ``day_zero`` says in words
+    what happens on day 0; ``origins`` are the origins of the patients.
     """
 
     name: Text
@@ -284,7 +321,9 @@ class Study(_Record):
     citation: Text
     doi: str = ""
     assignment: Assignment = Assignment.OBSERVATIONAL
+    day_zero: Text = "start of treatment"
     accrual: Accrual | None = None
+    origins: tuple[OriginShare, ...] = Field(default=(), alias="origin")
     visit_months: tuple[Annotated[StrictInt, Field(ge=1)], ...] = Field(min_length=1)
     sources: tuple[Source, ...] = Field(alias="source", min_length=1)
     arms: tuple[Arm, ...] = Field(alias="arm", min_length=1)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cohort.codes import Drug
+from cohort.codes import CALCINEURIN_INHIBITORS, Drug
 from cohort.record import (
     CUMULATIVE_MEASURES,
     FLARE_MEASURES,
@@ -44,15 +44,29 @@ def contradictions(study: Study) -> Iterator[Problem]:
     for place, arm in enumerate(study.arms):
         for problem in _of_arm(arm):
             yield Problem(("arm", place, *problem.path), problem.what, problem.got, problem.remedy)
-    if study.accrual is not None and study.accrual.last_year < study.accrual.first_year:
-        got = f"{study.accrual.first_year} to {study.accrual.last_year}"
-        yield Problem(("accrual", "last_year"), "accrual ends before it starts", got, "order the years")
+    yield from _recruitment(study)
     for place, target in enumerate(study.targets):
         for problem in _of_target(study, target):
             yield Problem(("target", place, *problem.path), problem.what, problem.got, problem.remedy)
     yield from _printed_twice(study)
     yield from _sizes(study)
     yield from _plan(study)
+
+
+def _recruitment(study: Study) -> Iterator[Problem]:
+    accrual = study.accrual
+    if accrual is not None and accrual.last_year < accrual.first_year:
+        got = f"{accrual.first_year} to {accrual.last_year}"
+        yield Problem(("accrual", "last_year"), "accrual ends before it starts", got, "order the years")
+    if accrual is not None and accrual.data_lock is not None and accrual.data_lock.year < accrual.last_year:
+        got = f"{accrual.data_lock}, accrual until {accrual.last_year}"
+        yield Problem(("accrual", "data_lock"), "the records end before accrual", got, "correct one of the two")
+    total = sum(origin.share for origin in study.origins)
+    if study.origins and abs(total - 1) > _ROUNDING:
+        yield Problem(("origin",), "the shares of the origins do not sum to 1", f"{total:g}", "complete the shares")
+
+
+_ROUNDING = 1e-9
 
 
 def _doubles(study: Study) -> Iterator[Problem]:
@@ -62,6 +76,7 @@ def _doubles(study: Study) -> Iterator[Problem]:
         "fact": ("id", (fact.id for fact in study.facts)),
         "definition": ("term", (definition.term for definition in study.definitions)),
         "target": ("id", (target.id for target in study.targets)),
+        "origin": ("code", (origin.code for origin in study.origins)),
     }
     for table, (key, names) in named.items():
         seen: dict[str, int] = {}
@@ -81,11 +96,17 @@ def _unknown_sources(study: Study) -> Iterator[Problem]:
         "fact": [fact.source for fact in study.facts],
         "definition": [definition.source for definition in study.definitions],
         "target": [target.source for target in study.targets],
+        "origin": [origin.source for origin in study.origins],
     }
     for table, keys in citing.items():
         for place, key in enumerate(keys):
             if key not in known:
                 yield Problem((table, place, "source"), "no such source", key, closest(key, known, "the sources are"))
+    for arm_place, arm in enumerate(study.arms):
+        for place, dose in enumerate(arm.doses):
+            if dose.source not in known:
+                remedy = closest(dose.source, known, "the sources are")
+                yield Problem(("arm", arm_place, "dose", place, "source"), "no such source", dose.source, remedy)
     if study.accrual is not None and study.accrual.source not in known:
         key = study.accrual.source
         yield Problem(("accrual", "source"), "no such source", key, closest(key, known, "the sources are"))
@@ -99,6 +120,29 @@ def _of_arm(arm: Arm) -> Iterator[Problem]:
         what = f"tacrolimus is {str(arm.tacrolimus).lower()}, but the regimen says otherwise"
         got = ", ".join(arm.regimen)
         yield Problem(("tacrolimus",), what, got, "correct tacrolimus or the regimen")
+    for place in range(len(arm.doses)):
+        for key, what, got, remedy in _of_dose(arm, place):
+            yield Problem(("dose", place, key), what, got, remedy)
+
+
+def _of_dose(arm: Arm, place: int) -> Iterator[tuple[str, str, str, str]]:
+    """Yield key, what is wrong, what was got and what to do."""
+    dose = arm.doses[place]
+    if dose.drug not in arm.regimen:
+        yield "drug", "a dose of a drug that the regimen does not name", dose.drug, "add it to the regimen"
+    if dose.drug in [other.drug for other in arm.doses[:place]]:
+        yield "drug", "a second dose of a drug", dose.drug, "give each drug one dose"
+    if dose.trough_ng_ml is not None and dose.drug is not Drug.TACROLIMUS:
+        yield "trough_ng_ml", "levels are kept for tacrolimus only", dose.drug, "take the key out"
+    if dose.trough_ng_ml is not None and dose.trough_ng_ml[0] > dose.trough_ng_ml[1]:
+        low, high = dose.trough_ng_ml
+        yield "trough_ng_ml", "the level aimed at ends below its start", f"{low:g} to {high:g}", "order the two"
+    if dose.until_month is not None and dose.until_month <= dose.from_month:
+        got = f"from month {dose.from_month} until month {dose.until_month}"
+        yield "until_month", "a drug ends before it starts", got, "order the months"
+    if dose.from_month and dose.drug in (*CALCINEURIN_INHIBITORS, Drug.PREDNISOLONE):
+        what = "only immunosuppressants beside a calcineurin inhibitor may start after day 0"
+        yield "from_month", what, f"{dose.drug} from month {dose.from_month}", "take the key out"
 
 
 def _of_target(study: Study, target: Target) -> Iterator[Problem]:

@@ -113,7 +113,9 @@ PATIENTS = Table(
         _PATIENT_ID,
         _text("arm", "Treatment arm; the study file names the codes"),
         _text("site", "Clinic that follows the patient"),
-        Column("index_date", Kind.DATE, "Start of maintenance therapy (day 0)"),
+        Column(
+            "index_date", Kind.DATE, "Day 0: start of maintenance therapy or, in a trial, of the treatment compared"
+        ),
         Column("age_years", Kind.NUMBER, "Age at index date", "years", False, None, 0, 110, 1),
         _code("sex", Sex, "Sex as used by the eGFR equation"),
         _code("ethnicity", Ethnicity, "Self-reported origin"),
@@ -138,7 +140,7 @@ PATIENTS = Table(
         _code(
             "background_therapy",
             Background,
-            "Immunosuppressant in maintenance beside or instead of tacrolimus",
+            "Immunosuppressant from day 0 beside or instead of a calcineurin inhibitor",
         ),
         _flag("hydroxychloroquine", "Hydroxychloroquine at index date"),
         _flag("raas_inhibitor", "Renin-angiotensin system inhibitor at index date"),

@@ -7,13 +7,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from cohort.codes import IsnRpsClass
+from cohort.codes import Ethnicity, IsnRpsClass
+from cohort.columns import position_of
 from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
 from synthetic.centres import CentreEffects, draw_centres
 from synthetic.coarse import Noise, NoiseSource
 from synthetic.labs import LEVELS, LabPatient, Secondary, draw_secondary
-from synthetic.model import PatientModel
+from synthetic.model import ELSEWHERE, PatientModel
 from synthetic.random_source import RandomSource
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,13 +31,13 @@ _QUIET_CLASSES = (CLASS_II, CLASS_V)
 class Covariates:
     """What a patient brings to the index date, every array of shape ``(n,)``; UPCR and creatinine in hundredths.
 
-    ``centre`` holds the patients' centre and its effects.
+    ``ethnicity`` holds positions in its vocabulary, ``centre`` the patients' centre and its effects.
     """
 
     latent_severity: FloatArray
     age_years: FloatArray
     female: BoolArray
-    korean: BoolArray
+    ethnicity: IntArray
     rheumatology_clinic: BoolArray
     sle_duration_years: FloatArray
     lupus_class: IntArray
@@ -74,10 +75,11 @@ class Baseline(Covariates):
         columns: dict[str, npt.NDArray[np.generic]] = {
             name: getattr(self, name)
             for name in (
-                "age_years", "female", "korean", "rheumatology_clinic", "sle_duration_years", "activity_index",
+                "age_years", "female", "rheumatology_clinic", "sle_duration_years", "activity_index",
                 "chronicity_index", "hypertension", "diabetes", "upcr", "creatinine",
             )
         }  # fmt: skip
+        columns |= {"korean": self.ethnicity == position_of(Ethnicity.KOREAN)}
         columns |= {"egfr": np.round(egfr, 1)}
         columns |= {field.name: getattr(self.labs, field.name) for field in fields(self.labs)}
         return {name: values.astype(np.float64) for name, values in columns.items()}
@@ -151,7 +153,7 @@ def draw_covariates(size: int, parts: PatientModel, random: RandomSource) -> Cov
         latent_severity=severity,
         age_years=np.round(age, 1),
         female=female,
-        korean=coin[2] < model.korean,
+        ethnicity=_ethnicity(coin[2], model.korean, parts.recruitment.elsewhere),
         rheumatology_clinic=coin[3] < model.rheumatology_clinic,
         sle_duration_years=np.asarray(np.round(duration, 1), dtype=np.float64),
         lupus_class=lupus_class,
@@ -164,6 +166,13 @@ def draw_covariates(size: int, parts: PatientModel, random: RandomSource) -> Cov
         creatinine=_hundredths(creatinine, model.creatinine_minimum, model.creatinine_maximum),
         centre=centre,
     )
+
+
+def _ethnicity(uniform: FloatArray, korean: float, elsewhere: tuple[float, ...]) -> IntArray:
+    """Return positions in the vocabulary: Korean below the share ``korean``, the rest shared out above it."""
+    codes = np.array([position_of(code) for code in (Ethnicity.KOREAN, *ELSEWHERE)])
+    shares = np.array([korean, *((1.0 - korean) * np.asarray(elsewhere))])
+    return np.asarray(codes[np.searchsorted(np.cumsum(shares)[:-1], uniform, side="right")])
 
 
 def _lognormal(z: FloatArray, mean: float, sd: float) -> FloatArray:

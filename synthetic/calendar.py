@@ -186,7 +186,8 @@ def _draw_index_dates(
     """
     lock = np.datetime64(parts.calendar.data_lock, "D")
     first = np.datetime64(f"{parts.calendar.first_index_year}-01-01", "D")
-    span = (lock - first).astype(np.int64) - end
+    last = np.datetime64(f"{parts.recruitment.last_index_year}-12-31", "D")
+    span = np.minimum((lock - first).astype(np.int64) - end, (last - first).astype(np.int64))
     slope = parts.assignment.strength * parts.assignment.calendar_year
     tilt = np.where(tacrolimus, slope, 0.0) / 365.25
     drawn = first + _truncated_exponential(random.random(len(end)), tilt, span).astype("timedelta64[D]")

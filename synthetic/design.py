@@ -12,6 +12,7 @@ import pandas as pd
 from cohort.record import Assignment, Measure, Study
 from cohort.response import BoolArray, IntArray
 from synthetic.cuts import Counts
+from synthetic.regimens import Regimen, regimens_of
 
 
 class WholePatients(Protocol):
@@ -47,7 +48,8 @@ class Design:
 
     ``sizes`` and ``tacrolimus`` have shape ``(arms,)``, ``months`` shape ``(v,)``; ``counts`` has arms in the same
     order. ``alone`` counts patients on tacrolimus without another immunosuppressant; ``randomised`` says that arms
-    were drawn by lot; ``flares`` holds at most one target per arm.
+    were drawn by lot; ``flares`` holds at most one target per arm; ``regimens`` has one entry an arm;
+    ``record`` is the study file it was made from.
     """
 
     study: str
@@ -59,6 +61,8 @@ class Design:
     alone: int
     randomised: bool
     flares: tuple[FlareTarget, ...] = ()
+    regimens: tuple[Regimen, ...] = ()
+    record: Study | None = None
 
     @property
     def reference(self) -> int:
@@ -89,6 +93,8 @@ def design_of(study: Study, reconstruction: WholePatients) -> Design:
         alone=int(alone.printed) if alone else 0,
         randomised=study.assignment is Assignment.RANDOMISED,
         flares=_flare_targets([arm.code for arm in arms], study.visit_months, reconstruction),
+        regimens=regimens_of(study, arms),
+        record=study,
     )
 
 

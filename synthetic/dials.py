@@ -16,7 +16,7 @@ from synthetic.model import PatientModel
 PARTS: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(PatientModel))
 """Names of the parts of the patient model; the tables of a scenario file."""
 
-_MIXES = ("class_mix", "background_share", "induction_share")
+_MIXES = ("class_mix", "elsewhere", "background_share", "induction_share")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,12 +61,13 @@ def renal_rows(flares: FlareRows, eskd_day: IntArray, attendance: Attendance) ->
 def adverse_event_rows(
     baseline: Baseline,
     attendance: Attendance,
-    tacrolimus_days: IntArray,
+    inhibitor_days: IntArray,
     eskd_day: IntArray,
     model: CourseModel,
     random: Callable[[Event], NoiseSource],
 ) -> list[EventRows]:
-    """Draw adverse events at constant rates, the same in both arms except nephrotoxicity, which needs tacrolimus.
+    """Draw adverse events at constant rates, the same in both arms except nephrotoxicity, which needs a calcineurin
+    inhibitor.
 
     Serious infections and herpes zoster may recur; the others are counted once. Nothing falls on or after the last
     day of follow-up; hypertension is not counted as new after kidney failure. ``random`` gives each kind of event a
@@ -80,7 +81,7 @@ def adverse_event_rows(
         (Event.HERPES_ZOSTER, model.zoster_rate, everybody, exposed, True),
         (Event.CARDIOVASCULAR, model.cardiovascular_rate, everybody, exposed, False),
         (Event.MALIGNANCY, model.malignancy_rate, everybody, exposed, False),
-        (Event.NEPHROTOXICITY, model.nephrotoxicity_rate, tacrolimus_days > 0, tacrolimus_days, False),
+        (Event.NEPHROTOXICITY, model.nephrotoxicity_rate, inhibitor_days > 0, inhibitor_days, False),
         (Event.HYPERTENSION_ONSET, model.hypertension_onset_rate, ~baseline.hypertension, before_failure, False),
         (Event.DIABETES_ONSET, model.diabetes_onset_rate, ~baseline.diabetes, exposed, False),
     )

@@ -87,7 +87,7 @@ def draw_exact_stories(
     )
     random = tree.child("treatment").generator()
     alone = draw_monotherapy(assigned.tacrolimus, design.alone, replicates, random)
-    treatment = draw_treatment(assigned.baseline, assigned.tacrolimus, alone, model, random)
+    treatment = draw_treatment(assigned, design, alone, model, random)
     waiting = np.arange(replicates)
     for draw in range(1, _MOST_COURSES + 1):
         # Several courses at once for each replicate that still waits, as many as make up for those that do not.

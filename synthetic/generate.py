@@ -43,7 +43,7 @@ def generate_exact(
     Parameters
     ----------
     study
-        Study with two arms, one of them on tacrolimus.
+        Study with any number of arms.
     seed
         Root of all random streams.
     scenario
@@ -60,7 +60,7 @@ def generate_exact(
     Raises
     ------
     CalibrationError
-        If the study does not have one arm with and one without tacrolimus, or the model cannot meet the print.
+        If the model cannot meet the print.
     ReconstructionError
         If no whole patients satisfy the printed numbers.
 
@@ -105,7 +105,7 @@ def generate_exact(
             ],
             "response_definition": KIM2025.name,
             "flare_definition": KDIGO_2012.name,
-            "assumptions": assumptions(scenario, model),
+            "assumptions": assumptions(setting),
         },
     )
     return GeneratedCohort(cohort, {**truth_frames(story, setting), "estimands": true_effects(setting)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cohort.codes import Status
+from cohort.codes import Ethnicity, Status
 from cohort.provenance import parameter
 
 _B, _A, _D = Status.BORROWED, Status.ASSUMED, Status.DERIVED
@@ -14,6 +14,10 @@ _KWON = "Kwon 2020, Severance LN cohort (n 136), doi:10.3349/ymj.2020.61.11.951"
 _IJMS = "39 LN patients of mixed activity, Int J Mol Sci 2019;20:2606"
 _PLAUSIBLE = "chosen for plausible laboratory reports; no source fixes it"
 _ABSTRACT_2022 = "conference abstract, Lupus Sci Med 2022;9(Suppl 2):A84"
+
+
+ELSEWHERE: tuple[Ethnicity, ...] = tuple(code for code in Ethnicity if code is not Ethnicity.KOREAN)
+"""Origins of patients who are not Korean, in the order of ``RecruitmentModel.elsewhere``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class BaselineModel:
     upcr_minimum: float = parameter(1.0, "g/g", _A, "a partial response must be possible")
     upcr_maximum: float = parameter(18.0, "g/g", _A, _PLAUSIBLE)
     creatinine_median: float = parameter(
-        0.93, "mg/dL", _D, f"mean 1.06 and SD 0.58 in active disease (PMC3674621, n 52); 0.80 in mixed activity ({_IJMS})"
+        0.93, "mg/dL", _D, f"mean 1.06, SD 0.58 in active disease (PMC3674621, n 52); 0.80 in {_IJMS}"
     )
     creatinine_log_sd: float = parameter(
         0.37, "log mg/dL", _A, f"0.335 by the interquartile range of {_IJMS}, 0.51 in PMC3674621 (n 52)"
@@ -80,6 +84,19 @@ class BaselineModel:
         _A,
         "signs as a nephrologist expects, sizes ours",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RecruitmentModel:
+    """Who is recruited and until when; nothing that a calibration depends on."""
+
+    elsewhere: tuple[float, ...] = parameter(
+        (1.0, 0.0, 0.0, 0.0),
+        "proportion of the patients who are not Korean: other Asian, other, white, Hispanic",
+        _A,
+        "single centre in Korea; no figure printed",
+    )
+    last_index_year: int = parameter(2021, "calendar year", Status.REPORTED_EARLIER, _ABSTRACT_2022)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +284,9 @@ class TreatmentModel:
     mizoribine_doses: tuple[float, ...] = parameter((100.0, 150.0, 200.0), "mg/day, evenly", _A, "not printed")
     hydroxychloroquine_doses: tuple[float, float] = parameter((200.0, 300.0), "mg/day, evenly", _A, "not printed")
     raas_inhibitor_doses: tuple[float, float] = parameter((50.0, 100.0), "mg/day, evenly", _A, "losartan, not printed")
+    cyclosporine_dose: float = parameter(200.0, "mg/day", _A, "not printed; 4 mg/kg at 50 kg")
+    cyclosporine_dose_sd: float = parameter(50.0, "mg/day", _A, "not printed")
+    voclosporin_dose: float = parameter(47.4, "mg/day", _B, "23.7 mg twice daily, AURORA 1 (NCT03021499)")
     prednisolone_late: float = parameter(5.0, "mg/day", _A, "4.3 in maintenance, withdrawal trial (n 84)")
 
 
@@ -343,6 +363,7 @@ class PatientModel:
     """All parts of the patient model."""
 
     baseline: BaselineModel = field(default_factory=BaselineModel)
+    recruitment: RecruitmentModel = field(default_factory=RecruitmentModel)
     assignment: AssignmentModel = field(default_factory=AssignmentModel)
     calendar: CalendarModel = field(default_factory=CalendarModel)
     missing: MissingModel = field(default_factory=MissingModel)
@@ -358,6 +379,7 @@ class PatientModel:
         """The parameter sets in the order of the model."""
         return (
             self.baseline,
+            self.recruitment,
             self.assignment,
             self.calendar,
             self.missing,

@@ -75,7 +75,7 @@ def draw_patients(ids: npt.NDArray[np.bytes_], setting: Setting, own: SeedTree) 
     position = threshold_positions(walked.state, walked.score, cut)
     random = own.child("treatment").generator()
     alone = random.random(len(ids)) < design.alone / design.sizes[0]
-    treatment = draw_treatment(baseline, assigned.tacrolimus, alone & assigned.tacrolimus, model, random)
+    treatment = draw_treatment(assigned, design, alone & assigned.tacrolimus, model, random)
     follow_up = FollowUp(attendance, noise, observe(walked, position, attendance))
     return finish_story(ids, assigned, treatment, follow_up, design, model, own, CoarseNoise)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from cohort.provenance import provenance_table
 from synthetic.model import PatientModel
 from synthetic.scenario import Scenario
 from synthetic.setting import Setting
+from synthetic.study_dials import dose_provenance
 
 
 def setting_notes(setting: Setting) -> dict[str, Any]:
@@ -20,13 +22,19 @@ def setting_notes(setting: Setting) -> dict[str, Any]:
         "intercepts": setting.calibration.intercepts.tolist(),
         "response_definition": KIM2025.name,
         "flare_definition": KDIGO_2012.name,
-        "assumptions": assumptions(setting.scenario, setting.model),
+        "assumptions": assumptions(setting),
     }
 
 
-def assumptions(scenario: Scenario, model: PatientModel) -> list[dict[str, Any]]:
-    """Return every parameter of the model and of the definitions with status and source, one record each."""
-    tables = [scenario.provenance(model), provenance_table(KIM2025, KDIGO_2012)]
+def assumptions(setting: Setting) -> list[dict[str, Any]]:
+    """Return every parameter of the model, the regimens and the definitions with status and source, one record each."""
+    scenario = replace(setting.scenario, dials=(*setting.scenario.dials, *setting.study_dials))
+    doses = dose_provenance(setting.design.regimens)
+    tables = [
+        scenario.provenance(setting.model),
+        *([doses] if len(doses) else []),
+        provenance_table(KIM2025, KDIGO_2012),
+    ]
     return [{str(key): value for key, value in row.items()} for row in pd.concat(tables).to_dict("records")]
 
 

@@ -15,10 +15,12 @@ from synthetic.calibrate import POWER, CalibratedPopulation, Calibration, calibr
 from synthetic.calibration_file import calibration_for
 from synthetic.course import COMPLETE, NO_RESPONSE
 from synthetic.design import Design
+from synthetic.dials import Dial
 from synthetic.missing import retained
-from synthetic.model import PatientModel
+from synthetic.model import AssignmentModel, PatientModel
 from synthetic.mortality import mortality
 from synthetic.scenario import ResponseEffect, Scenario
+from synthetic.study_dials import study_dials, turn
 
 _POWER = 15
 _STRONGEST = 4.0
@@ -29,12 +31,17 @@ _TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A design, a scenario, and the model and constants that follow from both."""
+    """A design, a scenario, and the model and constants that follow from both.
+
+    ``study_dials`` are the parameters that the study file sets: where the scenario does not, except that arms drawn by
+    lot are not confounded whatever it says.
+    """
 
     design: Design
     scenario: Scenario
     model: PatientModel
     calibration: Calibration
+    study_dials: tuple[Dial, ...] = ()
 
 
 def settle(design: Design, scenario: Scenario, *, power: int = POWER, limits: bool = True) -> Setting:
@@ -68,7 +75,10 @@ def settle(design: Design, scenario: Scenario, *, power: int = POWER, limits: bo
         raise with_limits(error, design, scenario, model, rate_is_free=rate_is_free) from None
     if ("course", "eskd_rate") in turned:
         check_kidney_failures(design, model, rate_is_free=rate_is_free)
-    return Setting(design, scenario, model, calibration)
+    # What a study sets bears on nothing that is calibrated.
+    own = () if design.record is None else study_dials(design.record, model)
+    own = tuple(dial for dial in own if dial.part == "assignment" or (dial.part, dial.name) not in turned)
+    return Setting(design, scenario, turn(model, own), calibration, own)
 
 
 def average_difference(population: CalibratedPopulation, measure: Measure, visit: int) -> float:
@@ -102,6 +112,13 @@ def _check_dials(design: Design, scenario: Scenario, model: PatientModel) -> Non
                 got=f"{model.course.death_rate:g}",
                 remedy=f"choose at most {np.floor(room * 1000) / 1000:g}",
             )
+    if design.randomised and model.assignment.strength not in (0.0, AssignmentModel().strength):
+        raise CalibrationError(
+            "the arms of a randomised study are not confounded",
+            where=f"dial assignment.strength, study {design.study}",
+            got=f"{model.assignment.strength:g}",
+            remedy="set it to 0 or leave it out",
+        )
     share = model.missing.missed_visit_share
     if share > 0 and len(design.months) and (design.counts.assessed == design.sizes[:, None]).all():
         raise CalibrationError(

@@ -23,7 +23,7 @@ from synthetic.observed import ObservedCourse
 from synthetic.treatments import (
     Stops,
     Treatment,
-    planned_tacrolimus_stop,
+    planned_inhibitor_stop,
     prednisolone_dose,
     settle_stops,
 )
@@ -112,13 +112,13 @@ def finish_story(
     eskd_day = course.failure_day
     writer = VisitWriter(baseline, model, KIM2025, KDIGO_2012, source(tree.child("laboratory").generator()))
     visits, flares = write_visits(writer, attendance, course, design.months, eskd_day)
-    on_tacrolimus = planned_tacrolimus_stop(treatment, attendance.follow_up_days, eskd_day)
+    on_inhibitor = planned_inhibitor_stop(treatment, attendance.follow_up_days, eskd_day)
 
     def adverse_stream(event: Event) -> NoiseSource:
         return source(tree.child("adverse", event.value).generator())
 
     adverse = join_events(
-        adverse_event_rows(baseline, attendance, on_tacrolimus, eskd_day, model.course, adverse_stream)
+        adverse_event_rows(baseline, attendance, on_inhibitor, eskd_day, model.course, adverse_stream)
     )
     stops = settle_stops(treatment, attendance, course, eskd_day, first_day(adverse, Event.NEPHROTOXICITY, len(ids)))
     events = join_events([*renal_rows(flares, eskd_day, attendance), doubling_rows(visits, baseline), adverse])

@@ -55,7 +55,7 @@ def patients_columns(story: Story, design: Design) -> Columns:
         "index_date": attendance.index_date,
         "age_years": baseline.age_years,
         "sex": Coded((~baseline.female).astype(np.int8), (Sex.FEMALE.value, Sex.MALE.value)),
-        "ethnicity": Coded((~baseline.korean).astype(np.int8), (Ethnicity.KOREAN.value, Ethnicity.OTHER_ASIAN.value)),
+        "ethnicity": Coded(baseline.ethnicity.astype(np.int8), names_of(Ethnicity)),
         "sle_duration_years": baseline.sle_duration_years,
         "isn_rps_class": Coded(baseline.lupus_class, CLASSES),
         "activity_index": baseline.activity_index,

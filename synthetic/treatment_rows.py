@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cohort.codes import Background, Drug, Induction, Phase, StopReason
 from cohort.columns import CodeArray, WholeArray, position_of
 from cohort.response import BoolArray, IntArray
-from synthetic.coarse import NoiseSource
+from synthetic.coarse import Noise, NoiseSource
 from synthetic.model import TreatmentModel
 from synthetic.treatments import Stops, Treatment, tablets
 from synthetic.visits import VisitRows
@@ -80,7 +80,11 @@ def treatment_rows(
         *_induction_spells(treatment, model, random),
         *_maintenance_spells(treatment, stops, follow_up_days, model, random),
     ]
-    return _in_order(spells, prednisolone_rows(visits, prednisolone, follow_up_days), len(follow_up_days))
+    rows = _in_order(spells, prednisolone_rows(visits, prednisolone, follow_up_days), len(follow_up_days))
+    if not treatment.protocol.any():
+        return rows
+    on_trial = treatment.protocol[rows.patient] & (rows.phase == position_of(Phase.MAINTENANCE))
+    return replace(rows, phase=np.where(on_trial, position_of(Phase.TRIAL), rows.phase))
 
 
 def _in_order(spells: list[_Spell], taper: TreatmentRows, size: int) -> TreatmentRows:
@@ -163,7 +167,7 @@ def _induction_spells(treatment: Treatment, model: TreatmentModel, random: Noise
             tablets(model.mycophenolate_induction_dose * scatter[1], 500.0, (1000.0, 3000.0)),
         ),
         (
-            np.ones(size, dtype=bool),
+            treatment.induction != position_of(Induction.NONE),
             Drug.PREDNISOLONE,
             tablets(model.prednisolone_induction * scatter[2], 2.5, (15.0, 60.0)),
         ),
@@ -176,35 +180,34 @@ def _maintenance_spells(
 ) -> list[_Spell]:
     size = len(end)
     start = np.zeros(size, dtype=np.int64)
-    ongoing = np.full(size, position_of(StopReason.ONGOING))
     z = random.standard_normal(size)
     coin = random.random((2, size))
-    background = stops.background, stops.background_reason
-    doses: list[tuple[BoolArray, Drug, FloatArray, tuple[IntArray, CodeArray]]] = [
+    mizoribine = np.asarray(model.mizoribine_doses)[random.integers(0, len(model.mizoribine_doses), size)]
+    inhibitor, background = (stops.inhibitor, stops.inhibitor_reason), (stops.background, stops.background_reason)
+    pulses = np.exp(model.induction_dose_log_sd * z)
+    immunosuppressants: list[tuple[Drug, FloatArray, tuple[IntArray, CodeArray]]] = [
+        (Drug.TACROLIMUS, treatment.tacrolimus_dose, inhibitor),
+        (Drug.CYCLOSPORINE, _scattered(model.cyclosporine_dose, model.cyclosporine_dose_sd, z, 25.0, 400.0), inhibitor),
+        (Drug.VOCLOSPORIN, np.full(size, model.voclosporin_dose), inhibitor),
         (
-            treatment.tacrolimus,
-            Drug.TACROLIMUS,
-            treatment.tacrolimus_dose,
-            (stops.tacrolimus, stops.tacrolimus_reason),
-        ),
-        (
-            treatment.background == position_of(Background.MYCOPHENOLATE),
             Drug.MYCOPHENOLATE,
-            tablets(model.mycophenolate_dose + model.mycophenolate_dose_sd * z, 250.0, (500.0, 3000.0)),
+            _scattered(model.mycophenolate_dose, model.mycophenolate_dose_sd, z, 250.0, 3000.0),
             background,
         ),
         (
-            treatment.background == position_of(Background.AZATHIOPRINE),
             Drug.AZATHIOPRINE,
-            tablets(model.azathioprine_dose + model.azathioprine_dose_sd * z, 25.0, (25.0, 150.0)),
+            _scattered(model.azathioprine_dose, model.azathioprine_dose_sd, z, 25.0, 150.0),
             background,
         ),
-        (
-            treatment.background == position_of(Background.MIZORIBINE),
-            Drug.MIZORIBINE,
-            np.asarray(model.mizoribine_doses)[random.integers(0, len(model.mizoribine_doses), size)],
-            background,
-        ),
+        (Drug.MIZORIBINE, mizoribine, background),
+        (Drug.CYCLOPHOSPHAMIDE, tablets(model.cyclophosphamide_dose * pulses, 5.0, (15.0, 80.0)), background),
+    ]
+    spells = [
+        _under_regimens(_Spell(_chosen(treatment, drug), drug, Phase.MAINTENANCE, start, stop, dose, reason), treatment)
+        for drug, dose, (stop, reason) in immunosuppressants
+    ]
+    ongoing = np.full(size, position_of(StopReason.ONGOING))
+    others: list[tuple[BoolArray, Drug, FloatArray, tuple[IntArray, CodeArray]]] = [
         (
             treatment.hydroxychloroquine,
             Drug.HYDROXYCHLOROQUINE,
@@ -219,5 +222,46 @@ def _maintenance_spells(
         ),
     ]
     return [
-        _Spell(who, drug, Phase.MAINTENANCE, start, stop, dose, reason) for who, drug, dose, (stop, reason) in doses
+        *spells,
+        *(
+            _Spell(who, drug, Phase.MAINTENANCE, start, stop, dose, reason)
+            for who, drug, dose, (stop, reason) in others
+        ),
     ]
+
+
+def _scattered(mean: float, sd: float, z: Noise, step: float, highest: float) -> FloatArray:
+    """Doses around ``mean``, in steps of a tablet, from one or two tablets up."""
+    return tablets(mean + sd * z, step, (_LOWEST.get(step, step), highest))
+
+
+_LOWEST = {250.0: 500.0}
+
+
+def _chosen(treatment: Treatment, drug: Drug) -> BoolArray:
+    """Return who takes an immunosuppressant because a physician chose it."""
+    if drug is Drug.TACROLIMUS:
+        return treatment.tacrolimus
+    if drug.value in list(Background):
+        return np.asarray(treatment.background == position_of(Background(drug.value)))
+    return np.zeros(len(treatment.arm), dtype=bool)
+
+
+def _under_regimens(spell: _Spell, treatment: Treatment) -> _Spell:
+    """Let the regimens of arms say who takes the drug, how much, and from when until when at most."""
+    if not treatment.protocol.any():
+        return spell
+    who, dose = spell.who & ~treatment.protocol, spell.dose
+    start, stop, reason = spell.start_day, spell.stop_day, spell.stop_reason
+    for arm, regimen in enumerate(treatment.regimens):
+        for drug in regimen.drugs:
+            if drug.drug is not spell.drug:
+                continue
+            mine = treatment.arm == arm
+            completed = mine & (spell.stop_day > drug.last_day)
+            reason = np.where(completed, position_of(StopReason.PHASE_COMPLETED), reason)
+            stop = np.where(completed, drug.last_day, stop)
+            start = np.where(mine, drug.first_day, start)
+            dose = dose if drug.mg_day is None else np.where(mine, drug.mg_day, dose)
+            who = who | (mine & (stop >= start))
+    return _Spell(who, spell.drug, spell.phase, start, stop, dose, reason)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log1p, sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,14 @@ from cohort.codes import DAYS_PER_MONTH, Background, Induction, StopReason
 from cohort.columns import CodeArray, position_of
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
-from synthetic.baseline import Baseline
+from synthetic.assignment import AssignedBaseline
 from synthetic.calendar import Attendance
 from synthetic.coarse import Noise, NoiseSource
 from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, NOT_ASSESSED
+from synthetic.design import Design
 from synthetic.model import PatientModel, TreatmentModel
 from synthetic.observed import ObservedCourse
+from synthetic.regimens import FOREVER, Regimen
 from synthetic.visits import UNSCHEDULED, VisitRows
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,16 +30,24 @@ _AFTER_FLARE_DAYS = 183
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """Regimen of ``n`` patients at the start of maintenance, every array of shape ``(n,)``.
+    """Drugs of ``n`` patients on day 0, every array of shape ``(n,)``.
 
-    The shares are the parts of follow-up for which tacrolimus (0 without it) and the background immunosuppressant are
-    meant to be taken; ``tacrolimus_dose`` is drawn for everybody. ``induction`` and ``background`` are positions in
-    their vocabularies.
+    ``inhibitor`` says who takes a calcineurin inhibitor, ``tacrolimus`` whether it is that one. The shares are the
+    parts of follow-up for which the inhibitor (0 without it) and other immunosuppressants are meant to be taken,
+    ``inhibitor_last_day`` when the regimen ends the former. ``tacrolimus_dose`` is drawn for everybody; ``trough_aim``
+    is the level that a regimen aims at, NaN without one. ``induction`` and ``background`` are positions in their
+    vocabularies, ``arm`` in ``regimens``; ``protocol`` says whose drugs a regimen rules.
     """
 
+    arm: IntArray
+    regimens: tuple[Regimen, ...]
+    protocol: BoolArray
+    inhibitor: BoolArray
+    inhibitor_share: FloatArray
+    inhibitor_last_day: IntArray
     tacrolimus: BoolArray
-    tacrolimus_share: FloatArray
     tacrolimus_dose: FloatArray
+    trough_aim: FloatArray
     induction: CodeArray
     background: CodeArray
     background_share: FloatArray
@@ -46,13 +57,13 @@ class Treatment:
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """Last days of drugs and why they end, every array of shape ``(n,)``; ``tacrolimus`` is 0 without tacrolimus.
+    """Last days of drugs and why they end, every array of shape ``(n,)``; ``inhibitor`` is 0 without one.
 
     Reasons are positions in their vocabulary.
     """
 
-    tacrolimus: IntArray
-    tacrolimus_reason: CodeArray
+    inhibitor: IntArray
+    inhibitor_reason: CodeArray
     background: IntArray
     background_reason: CodeArray
     raas_inhibitor: IntArray
@@ -60,18 +71,18 @@ class Stops:
 
 
 def draw_treatment(
-    baseline: Baseline, tacrolimus: BoolArray, alone: BoolArray, parts: PatientModel, random: np.random.Generator
+    assigned: AssignedBaseline, design: Design, alone: BoolArray, parts: PatientModel, random: np.random.Generator
 ) -> Treatment:
-    """Draw regimens.
+    """Draw drugs; where the arm has a regimen, it says what is taken.
 
     Parameters
     ----------
-    baseline
-        ``n`` patients.
-    tacrolimus
-        Who takes tacrolimus, shape ``(n,)``.
+    assigned
+        ``n`` patients with their arm.
+    design
+        Arms and their regimens.
     alone
-        Which of those take no other immunosuppressant, shape ``(n,)``.
+        Which patients on tacrolimus take no other immunosuppressant, shape ``(n,)``; regimens go before.
     parts
         Patient model; its treatment part is used, and the baseline part to centre what depends on patients.
     random
@@ -79,6 +90,7 @@ def draw_treatment(
     """
     from scipy.special import logit
 
+    baseline, tacrolimus = assigned.baseline, assigned.tacrolimus
     size, model = baseline.size, parts.treatment
     options = [position_of(code) for code in (Background.MYCOPHENOLATE, Background.AZATHIOPRINE, Background.MIZORIBINE)]
     background = random.choice(options, size=size, p=model.background_share)
@@ -89,15 +101,50 @@ def draw_treatment(
         + model.raas_log_upcr * np.log(baseline.upcr / 100.0 / parts.baseline.upcr_median)
     )
     dose = model.tacrolimus_dose + model.tacrolimus_dose_sd * random.standard_normal(size)
-    return Treatment(
+    drawn = Treatment(
+        arm=assigned.arm,
+        regimens=design.regimens,
+        protocol=np.zeros(size, dtype=bool),
+        inhibitor=tacrolimus,
+        inhibitor_share=_shares(model.tacrolimus_stopped, size, random),
+        inhibitor_last_day=np.full(size, FOREVER),
         tacrolimus=tacrolimus,
-        tacrolimus_share=np.where(tacrolimus, _shares(model.tacrolimus_stopped, size, random), 0.0),
         tacrolimus_dose=tablets(dose, 0.5, (1.0, 6.0)),
-        induction=random.choice(len(Induction), size=size, p=model.induction_share).astype(np.int8),
+        trough_aim=np.full(size, np.nan),
+        induction=random.choice(len(model.induction_share), size=size, p=model.induction_share).astype(np.int8),
         background=np.where(alone, position_of(Background.NONE), background),
         background_share=_shares(model.background_stopped, size, random),
         hydroxychloroquine=random.random(size) < model.hydroxychloroquine,
         raas_inhibitor=random.random(size) < 1.0 / (1.0 + np.exp(-odds)),
+    )
+    ruled = _under_regimens(drawn)
+    return replace(ruled, inhibitor_share=np.where(ruled.inhibitor, ruled.inhibitor_share, 0.0))
+
+
+def _under_regimens(drawn: Treatment) -> Treatment:
+    """Let the regimens of arms replace what was drawn; induction, being part of them, is none before day 0."""
+    if not any(regimen.drugs for regimen in drawn.regimens):
+        return drawn
+    arm = drawn.arm
+
+    def of_arm(values: list[Any], instead: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return np.asarray(np.where(protocol, np.array(values, dtype=instead.dtype)[arm], instead))
+
+    protocol = np.array([bool(regimen.drugs) for regimen in drawn.regimens])[arm]
+    inhibitors = [regimen.inhibitor for regimen in drawn.regimens]
+    dose = [np.nan if drug is None or drug.mg_day is None else drug.mg_day for drug in inhibitors]
+    printed = protocol & drawn.tacrolimus & ~np.isnan(np.array(dose)[arm])
+    aim = [np.nan if drug is None or drug.trough is None else drug.trough for drug in inhibitors]
+    last_day = [FOREVER if drug is None else drug.last_day for drug in inhibitors]
+    return replace(
+        drawn,
+        protocol=protocol,
+        inhibitor=of_arm([drug is not None for drug in inhibitors], drawn.inhibitor),
+        inhibitor_last_day=of_arm(last_day, drawn.inhibitor_last_day),
+        tacrolimus_dose=np.where(printed, np.array(dose)[arm], drawn.tacrolimus_dose),
+        trough_aim=of_arm(aim, drawn.trough_aim),
+        induction=of_arm([position_of(Induction.NONE) for _ in inhibitors], drawn.induction),
+        background=of_arm([position_of(regimen.background) for regimen in drawn.regimens], drawn.background),
     )
 
 
@@ -125,9 +172,10 @@ def draw_monotherapy(tacrolimus: BoolArray, number: int, replicates: int, random
     return alone.ravel()
 
 
-def planned_tacrolimus_stop(treatment: Treatment, follow_up_days: IntArray, eskd_day: IntArray) -> IntArray:
-    """Return the last day of tacrolimus before adverse events are known, 0 without tacrolimus, shape ``(n,)``."""
-    planned = np.floor(follow_up_days * treatment.tacrolimus_share).astype(np.int64)
+def planned_inhibitor_stop(treatment: Treatment, follow_up_days: IntArray, eskd_day: IntArray) -> IntArray:
+    """Return the last day of the calcineurin inhibitor before adverse events are known, 0 without, shape ``(n,)``."""
+    planned = np.floor(follow_up_days * treatment.inhibitor_share).astype(np.int64)
+    planned = np.minimum(planned, treatment.inhibitor_last_day)
     return np.where(eskd_day == NO_DAY, planned, np.minimum(planned, eskd_day))
 
 
@@ -140,9 +188,9 @@ def settle_stops(
 ) -> Stops:
     """Settle when drugs stop and why.
 
-    Nephrotoxicity stops tacrolimus that day; kidney failure stops tacrolimus, the background immunosuppressant and the
-    renin-angiotensin inhibitor. Other stops are for the response seen last: remission after complete response,
-    ineffective after none, an adverse event otherwise.
+    Nephrotoxicity stops the calcineurin inhibitor that day; kidney failure stops it, other immunosuppressants and the
+    renin-angiotensin inhibitor. Where the regimen ends the inhibitor, that is the reason. Other stops are for the
+    response seen last: remission after complete response, ineffective after none, an adverse event otherwise.
 
     Parameters
     ----------
@@ -152,9 +200,9 @@ def settle_stops(
         Days or ``NO_DAY``, shape ``(n,)``.
     """
     end = attendance.follow_up_days
-    planned = planned_tacrolimus_stop(treatment, end, eskd_day)
+    planned = planned_inhibitor_stop(treatment, end, eskd_day)
     toxic = (nephrotoxic_day != NO_DAY) & (nephrotoxic_day <= planned)
-    tacrolimus = np.where(toxic, nephrotoxic_day, planned)
+    inhibitor = np.where(toxic, nephrotoxic_day, planned)
     failed = eskd_day != NO_DAY
     background = np.floor(end * treatment.background_share).astype(np.int64)
     background = np.where(failed, np.minimum(background, eskd_day), background)
@@ -175,9 +223,12 @@ def settle_stops(
         )
         return reason
 
+    why = np.where(
+        inhibitor == treatment.inhibitor_last_day, position_of(StopReason.PHASE_COMPLETED), reasons(inhibitor)
+    )
     return Stops(
-        tacrolimus=tacrolimus,
-        tacrolimus_reason=np.where(toxic, position_of(StopReason.ADVERSE_EVENT), reasons(tacrolimus)),
+        inhibitor=inhibitor,
+        inhibitor_reason=np.where(toxic, position_of(StopReason.ADVERSE_EVENT), why),
         background=background,
         background_reason=reasons(background),
         raas_inhibitor=raas,
@@ -228,15 +279,17 @@ def tacrolimus_trough(
 ) -> FloatArray:
     """Return the trough at each visit after day 0 while tacrolimus is taken; NaN where not taken or not measured.
 
-    It rises with the dose, and a patient's levels resemble each other.
+    It rises with the dose unless the regimen aims at a level, and a patient's levels resemble each other.
     """
     variance = log1p((model.tacrolimus_trough_sd / model.tacrolimus_trough_mean) ** 2)
     share = model.trough_patient_share
     own = sqrt(share) * random.standard_normal(len(treatment.tacrolimus))
+    aimed = ~np.isnan(treatment.trough_aim)
     dosing = (treatment.tacrolimus_dose / model.tacrolimus_dose) ** model.trough_dose_power
+    dosing = np.where(aimed, treatment.trough_aim / model.tacrolimus_trough_mean, dosing)
     fresh = random.standard_normal(len(visits.patient))
     asked = random.random(len(visits.patient)) < model.trough_measured
-    last = np.where(treatment.tacrolimus, stops.tacrolimus, 0)
+    last = np.where(treatment.tacrolimus, stops.inhibitor, 0)
     taken = np.flatnonzero((visits.day > 0) & (visits.day <= last[visits.patient]) & asked)
     who = visits.patient[taken]
     noise = own[who] + sqrt(1.0 - share) * fresh[taken]

@@ -61,7 +61,7 @@ def plot_cumulative_incidence(table: ResultTable, *, arms: Mapping[str, str]) ->
             axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
         panels[0].set_ylim(bottom=-0.015 * panels[0].get_ylim()[1])  # a curve that stays at 0 shows above the axis
         panels[0].set_xlim(left=0)
-        panels[-1].set_xlabel(f"{unit.capitalize()}s since the start of maintenance therapy")
+        panels[-1].set_xlabel(f"{unit.capitalize()}s since day 0")
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, handlelength=3)
     return tuple(panels)

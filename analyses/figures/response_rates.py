@@ -75,7 +75,7 @@ def plot_response_rates(table: ResultTable, *, arms: Mapping[str, str]) -> tuple
             axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
             axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
         months_axis(panels[-1], months, [short_visit_label(month) for month in months])
-        panels[-1].set_xlabel("Time since the start of maintenance therapy")
+        panels[-1].set_xlabel("Time since day 0")
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
     return tuple(panels)

@@ -70,7 +70,7 @@ def plot_survival(
         curves.set_ylim(0, 1.02)
         curves.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         curves.set_ylabel(quantity)
-        curves.set_xlabel(f"{unit.capitalize()}s since the start of maintenance therapy")
+        curves.set_xlabel(f"{unit.capitalize()}s since day 0")
         curves.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
         curves.legend(loc="lower left", frameon=False, handlelength=3)
         curves.set_xlim(0, max(float(rows["time"].max()), ticks[-1]) * 1.02)

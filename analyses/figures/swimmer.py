@@ -88,7 +88,7 @@ def plot_swimmer(table: ResultTable, *, arms: Mapping[str, str]) -> tuple[Axes, 
         last = float(ends["time"].max())
         panels[-1].set_xlim(0, 1.06 * last)
         panels[-1].set_xticks(range(0, int(last) + 1, 12))
-        panels[-1].set_xlabel("Months since the start of maintenance therapy")
+        panels[-1].set_xlabel("Months since day 0")
         _legend(panels[0], states, events, ends)
     return tuple(panels)
 

@@ -106,11 +106,12 @@ def _flow_table(rows: pd.DataFrame, label: str) -> Table:
 
 def table_one_section(results: Results) -> Section:
     """Make Table 1: baseline characteristics by arm with standardised differences and tests."""
-    title, name = "Table 1: patients at the start of maintenance therapy", "table_one"
+    title, name = f"Table 1: patients at the {results.facts.day_zero}", "table_one"
     table = results.estimated(name)
     if table is None:
         return Section("table-one", title, reasons(results.failures(name), results.missing(name), "Table 1"))
     frame = table.frame
+    compared = len(results.facts.arms) > 1
     terms = list(dict.fromkeys(frame["term"].dropna()))
     numeric = set(frame.loc[frame["statistic"] == "mean", "term"])
     rows: list[Row] = []
@@ -129,10 +130,8 @@ def table_one_section(results: Results) -> Section:
         "table-one",
         title,
         (
-            "Numbers are mean (standard deviation) with the median (quartiles) beneath, or patients (%). The "
-            "standardised difference is the difference of the means in units of their pooled standard deviation; it "
-            "does not depend on the number of patients, and values beyond ±0.1 are customarily called imbalance. "
-            f"Above zero, it is larger in the arm {results.facts.labels[treated_code(results)]}.",
+            "Numbers are mean (standard deviation) with the median (quartiles) beneath, or patients (%)."
+            + (_on_differences(results) if compared else ""),
         ),
         tables=(
             Table(
@@ -140,14 +139,31 @@ def table_one_section(results: Results) -> Section:
                 (
                     "Characteristic",
                     *(f"{arm.label}\n(n = {arm.size})" for arm in results.facts.arms),
-                    "Standardised difference",
-                    "p",
+                    *(("Standardised difference", "p") if compared else ()),
                 ),
-                (Group(tuple(rows)),),
+                (Group(tuple(rows if compared else (_undivided(row) for row in rows))),),
                 notes=(*_missing_notes(frame, results.facts.labels), *_test_notes(frame)),
             ),
         ),
     )
+
+
+def _on_differences(results: Results) -> str:
+    by_lot = (
+        " The arms were drawn by lot, so that differences and their p-values show chance alone."
+        if results.facts.randomised
+        else ""
+    )
+    return (
+        " The standardised difference is the difference of the means in units of their pooled standard deviation; it "
+        "does not depend on the number of patients, and values beyond ±0.1 are customarily called imbalance. "
+        f"Above zero, it is larger in the arm {results.facts.labels[treated_code(results)]}.{by_lot}"
+    )
+
+
+def _undivided(row: Row) -> Row:
+    """Leave out the cells that compare arms."""
+    return Row(row.cells[:-2], row.look)
 
 
 def _numeric_cells(rows: pd.DataFrame, labels: Mapping[str, str]) -> tuple[str, ...]:

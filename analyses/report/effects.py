@@ -25,10 +25,18 @@ _DIFFERENCES = {
 
 _COX = ("cox", "weighted_cox")
 
+_BY_LOT = (
+    "The arms were allocated at random: the unadjusted comparison is the one that the design supports. The propensity "
+    "score estimates a lottery, so weights take away chance differences and no confounding."
+)
+
 
 def effects_section(results: Results) -> Section:
     """Make the forest plots: differences of response rates by visit, and hazard ratios by model."""
     labels = results.facts.labels
+    title = "Comparison of the arms"
+    if len(labels) == 1:
+        return Section("effects", title, ("The study has one arm: nothing is compared.",))
     differences = {
         kind: table
         for name, kind in _DIFFERENCES.items()
@@ -67,11 +75,12 @@ def effects_section(results: Results) -> Section:
         folded.extend(_cox_tables(cox, results))
     return Section(
         "effects",
-        "Comparison of the arms",
+        title,
         (
             f"Everything here compares {labels[treated]} with the other arm: differences above 0 mean more responders, "
             f"hazard ratios below 1 fewer events, on {labels[treated]}. Unadjusted, adjusted and weighted estimates "
             "answer different questions and need not agree.",
+            *([_BY_LOT] if results.facts.randomised else []),
             *said,
             *_restrictions(results),
         ),
@@ -97,6 +106,8 @@ def _restrictions(results: Results) -> tuple[str, ...]:
 def balance_section(results: Results) -> Section:
     """Make the love plot of covariate balance before and after weighting."""
     title, name = "Balance of the arms before and after weighting", "propensity_balance"
+    if len(results.facts.arms) == 1:
+        return Section("balance", title, ("The study has one arm: nothing is balanced.",))
     table = results.estimated(name)
     if table is None:
         return Section("balance", title, reasons(results.failures(name), results.missing(name), "balance"))
@@ -108,6 +119,7 @@ def balance_section(results: Results) -> Section:
         (
             "Weights from a propensity score make the arms alike in the covariates shown; they do nothing about what "
             "was not measured.",
+            *([_BY_LOT] if results.facts.randomised else []),
             *results.left_out(name),
         ),
         figures=(

@@ -38,8 +38,14 @@ class Facts:
     ----------
     study_title, citation, doi
         The published study.
+    randomised
+        Whether its arms were drawn by lot.
+    day_zero
+        What happens on day 0, in words.
+    drug
+        What the study is about: a calcineurin inhibitor, or an arm.
     arms
-        In the order of the study.
+        The arms analysed, the reference last.
     seed, mode
         None for a real registry.
     synthetic
@@ -61,6 +67,9 @@ class Facts:
     study_title: str
     citation: str
     doi: str
+    randomised: bool
+    day_zero: str
+    drug: str
     arms: tuple[ReportedArm, ...]
     seed: int | None
     mode: str | None
@@ -241,6 +250,9 @@ class _Reader:
             study_title=study.value("title", str),
             citation=study.value("citation", str),
             doi=study.value("doi", str),
+            randomised=study.value("assignment", str, default="observational") == "randomised",
+            day_zero=study.value("day_zero", str, default="start of maintenance therapy"),
+            drug=study.value("drug", str, default="tacrolimus"),
             arms=tuple(_Reader(self.path, arm).arm() for arm in self.value("arms", list)),
             seed=self.value("seed", int, type(None)),
             mode=self.value("mode", str, type(None)),

@@ -155,6 +155,13 @@ def _rates_table(table: ResultTable, differences: ResultTable | None, labels: Ma
             cells = [_rate_cell(here[here["group"] == code]) for code in labels]
             rows.append(Row((visit_label(month), *cells, *_contrast_cells(contrasts, term, month))))
         groups.append(Group(tuple(rows), outcome_label(term)))
+    if len(labels) == 1:
+        return Table(
+            "Response rates by visit",
+            ("Visit", *(f"{label}: % (95 % CI), patients" for label in labels.values())),
+            tuple(Group(tuple(Row(row.cells[:-3]) for row in group.rows), group.heading) for group in groups),
+            notes=("Intervals: Wilson.",),
+        )
     first, second = list(labels.values())[:2]
     return Table(
         "Response rates by visit, and their unadjusted comparison",

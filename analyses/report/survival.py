@@ -40,8 +40,8 @@ def survival_section(results: Results) -> Section:
         "survival",
         title,
         (
-            "The event is the first of renal flare, end-stage kidney disease and death, counted from the start of "
-            "maintenance therapy.",
+            "The event is the first of renal flare, end-stage kidney disease and death, counted from day 0, the "
+            f"{results.facts.day_zero}.",
             *said,
         ),
         figures=figures,

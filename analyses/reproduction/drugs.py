@@ -35,7 +35,7 @@ def maintenance_immunosuppressants(cohort: Cohort, patients: pd.Series[str]) -> 
         the order and on the index of ``patients``.
     """
     treatments = cohort.treatments
-    given = treatments[treatments["phase"] == Phase.MAINTENANCE.value]
+    given = treatments[treatments["phase"] != Phase.INDUCTION.value]
     return pd.DataFrame(
         {
             drug.value: patients.isin(given.loc[given["drug"] == drug.value, "patient_id"])

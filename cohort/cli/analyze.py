@@ -21,12 +21,17 @@ def analyze(
             help="Comma-separated: describe, response, longitudinal, survival, propensity, realism.",
         ),
     ] = None,
+    arms: Annotated[
+        str | None,
+        typer.Option("--arms", metavar="A,B", help="The two arms to compare, the reference last, if there are more."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Run the analyses of a two-arm cohort and write each result as Parquet and CSV.
+    """Run the analyses of a cohort, two arms compared, and write each result as Parquet and CSV.
 
     Response and flares are derived afresh from the raw laboratory values. Results are tidy tables with fixed columns
     (estimate, interval, p-value, n, method, note); an analysis the data cannot support is a row whose note says why.
+    A single arm is described, and what would compare it says so.
     """
     from analyses.plan import run_analyses
     from cohort.cli.pipeline import open_cohort, prepare, require_sound, write_results
@@ -37,8 +42,10 @@ def analyze(
     opened = open_cohort(cohort)
     require_sound(opened)
     with new_directory(out, overwrite=overwrite) as folder:
-        tables = run_analyses(prepare(opened), only=groups)
-        write_results(folder, opened, tables, None, f"lncohort analyze DIR --out {out.name}")
+        data = prepare(opened, arms)
+        tables = run_analyses(data, only=groups)
+        chosen = "" if arms is None else f" --arms {arms}"
+        write_results(folder, opened, data, tables, None, f"lncohort analyze DIR{chosen} --out {out.name}")
     for name in tables:
         print_line(str(out / f"{name}.parquet"))
     suggest(f"lncohort report {out} --out report.html")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cohort import __version__
-from cohort.codes import DirtLevel
+from cohort.codes import CALCINEURIN_INHIBITORS, DirtLevel, Drug
 from cohort.definitions import KDIGO_2012, KIM2025, ResponseDefinition
-from cohort.errors import CohortDirectoryError, OutputError
+from cohort.errors import CohortDirectoryError, OutputError, UsageError
 from cohort.flare import derive_flares
 from cohort.output import replace_directory
 from cohort.provenance import PROVENANCE_COLUMNS, provenance_table
@@ -146,18 +146,63 @@ def derive_into(folder: Path, cohort: Cohort, definitions: Sequence[ResponseDefi
     return tables
 
 
-def prepare(opened: OpenedCohort) -> AnalysisData:
-    """Lay out the analysis frames of a two-arm cohort under the study's definition."""
+def prepare(opened: OpenedCohort, arms: str | None = None) -> AnalysisData:
+    """Lay out the analysis frames of a cohort under the study's definition.
+
+    Parameters
+    ----------
+    opened
+        The cohort and its study.
+    arms
+        Codes of two arms with a comma between them, the reference last; by default both arms of a study of two, or the
+        only arm.
+
+    Raises
+    ------
+    UsageError
+        If ``arms`` does not name two arms of the study, or is needed and not given.
+    """
     from analyses.datasets import analysis_data
 
-    treated = next(arm.code for arm in opened.study.arms if arm.tacrolimus)
-    reference = next(arm.code for arm in opened.study.arms if not arm.tacrolimus)
+    treated, reference = compared_arms(opened.study, arms)
     return analysis_data(opened.cohort, treated=treated, reference=reference, response=KIM2025, flare=KDIGO_2012)
+
+
+def compared_arms(study: Study, named: str | None) -> tuple[str, str | None]:
+    """Return the arm of interest and the reference, ``None`` in a study of one arm.
+
+    Arms on tacrolimus come first and the last arm of the file is the reference, as in the generator.
+    """
+    codes = [arm.code for arm in sorted(study.arms, key=lambda arm: not arm.tacrolimus)]
+    if named is not None:
+        chosen = [code.strip() for code in named.split(",")]
+        if len(chosen) != 2 or len(set(chosen)) != 2 or set(chosen) - set(codes):
+            raise UsageError(
+                "two arms of the study are compared", where="--arms", got=named, remedy=f"arms: {', '.join(codes)}"
+            )
+        return chosen[0], chosen[1]
+    if len(codes) > 2:
+        raise UsageError(
+            f"study {study.name} has {len(codes)} arms, and two are compared at a time",
+            where="--arms",
+            got="nothing",
+            remedy=f"name two, the reference last: --arms {codes[0]},{codes[-1]}; arms: {', '.join(codes)}",
+        )
+    return codes[0], codes[1] if len(codes) == 2 else None
+
+
+def _drug_in_question(study: Study, treated: str) -> str:
+    """Return the calcineurin inhibitor of an arm, or else what the study calls the arm."""
+    arm = study.arm(treated)
+    if arm.tacrolimus:
+        return Drug.TACROLIMUS.value
+    return next((drug.value for drug in arm.regimen if drug in CALCINEURIN_INHIBITORS), arm.label)
 
 
 def write_results(
     folder: Path,
     opened: OpenedCohort,
+    data: AnalysisData,
     tables: dict[str, ResultTable],
     ledger: pd.DataFrame | None,
     command: str,
@@ -173,10 +218,19 @@ def write_results(
         write_frame(ledger, folder, "ledger")
     write_frame(_provenance(cohort, compared="realism" in tables), folder, "provenance")
     facts = {
-        "study": {"name": study.name, "title": study.title, "citation": study.citation, "doi": study.doi},
+        "study": {
+            "name": study.name,
+            "title": study.title,
+            "citation": study.citation,
+            "doi": study.doi,
+            "assignment": study.assignment.value,
+            "day_zero": study.day_zero,
+            "drug": _drug_in_question(study, data.treated),
+        },
         "arms": [
-            {"code": arm.code, "label": arm.label, "size": int((cohort.patients["arm"] == arm.code).sum())}
-            for arm in study.arms
+            {"code": code, "label": study.arm(code).label, "size": int((cohort.patients["arm"] == code).sum())}
+            for code in (data.treated, data.reference)
+            if code is not None
         ],
         "seed": cohort.seed,
         "mode": cohort.mode,

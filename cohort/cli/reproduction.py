@@ -82,7 +82,7 @@ def reproduce_into(folder: Path, *, seed: int, taken: Path | None, advance: Prog
     results = folder / "results"
     results.mkdir()
     origin = f"--seed {opened.cohort.seed}" if taken is None else "--cohort DIR"
-    write_results(results, opened, tables, ledger, f"lncohort reproduce {origin} --out DIR")
+    write_results(results, opened, data, tables, ledger, f"lncohort reproduce {origin} --out DIR")
     advance.update(steps, description="writing the report", advance=1)
     (folder / "report.html").write_text(build_report(results), encoding="utf-8", newline="\n")
     advance.advance(steps)

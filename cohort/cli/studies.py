@@ -74,6 +74,26 @@ def _show(study: Study) -> None:
         for arm in study.arms
     ]
     print_table("Arms", ("arm", "label", "patients", "drugs", "status", "source", "note"), arms)
+    doses = [
+        (
+            arm.code,
+            dose.drug,
+            "" if dose.mg_day is None else f"{dose.mg_day:g}",
+            "" if dose.trough_ng_ml is None else "-".join(f"{level:g}" for level in dose.trough_ng_ml),
+            f"{dose.from_month} to {'the end' if dose.until_month is None else dose.until_month}",
+            dose.status,
+            dose.source,
+            dose.note,
+        )
+        for arm in study.arms
+        for dose in arm.doses
+    ]
+    if doses:
+        columns = ("arm", "drug", "mg a day", "trough ng/mL", "months", "status", "source", "note")
+        print_table("Doses", columns, doses)
+    origins = [(entry.code, f"{entry.share:g}", entry.status, entry.source, entry.note) for entry in study.origins]
+    if origins:
+        print_table("Origin of the patients", ("origin", "share", "status", "source", "note"), origins)
     facts = [(fact.id, fact.value, fact.status, fact.source, fact.note) for fact in study.facts]
     print_table("Design", ("fact", "value", "status", "source", "note"), facts)
     definitions = [

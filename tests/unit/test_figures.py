@@ -200,7 +200,7 @@ def test_a_survival_curve_starts_at_one_steps_and_marks_censorings() -> None:
     np.testing.assert_allclose(censored.get_xdata(), [1.0])
     assert axes.lines[0].get_linestyle() != axes.lines[2].get_linestyle()
     assert [text.get_text() for text in numbers.texts] == ["10", "6", "2"] * 2
-    assert axes.get_xlabel() == "Years since the start of maintenance therapy"
+    assert axes.get_xlabel() == "Years since day 0"
 
 
 def test_two_units_of_time_are_refused() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency
 
-from analyses.datasets import HORIZON_YEARS, AnalysisData, analysis_data
+from analyses.datasets import AnalysisData, analysis_data
 from analyses.flow import patient_flow, response_states
 from analyses.plan import ANALYSES, run_analyses
 from analyses.reproduction import Verdict, reproduction_ledger, unmet_rates
@@ -44,15 +44,15 @@ def data(made: Cohort) -> AnalysisData:
 def test_one_row_per_patient_and_first_event_first(data: AnalysisData, made: Cohort) -> None:
     frame = data.event_free.set_index("patient_id")
     assert len(frame) == 179
-    assert frame["years"].max() == HORIZON_YEARS
+    assert frame["years"].max() == data.horizon_years
     events = made.events[made.events["event"].isin(["renal_flare", "eskd", "death"])]
     first = events.groupby("patient_id")["day"].min() / 365.25
-    within = first[first <= HORIZON_YEARS]
+    within = first[first <= data.horizon_years]
     assert set(frame.index[frame["event"] == 1]) == set(within.index)
     np.testing.assert_allclose(frame.loc[within.index, "years"], within)
     assert ((frame["cause"] > 0) == (frame["event"] == 1)).all()
     censored = frame[frame["event"] == 0]
-    expected = np.minimum(censored["follow_up_days"] / 365.25, HORIZON_YEARS)
+    expected = np.minimum(censored["follow_up_days"] / 365.25, data.horizon_years)
     np.testing.assert_allclose(censored["years"], expected)
 
 
@@ -303,7 +303,7 @@ def test_poor_outcomes_are_cut_at_the_horizon_as_flares_are(made: Cohort) -> Non
     frame = laid_out(changed).event_free.set_index("patient_id")
     assert frame["poor_outcome"].sum() == frame.loc[first, "poor_outcome"] == 1
     assert frame.loc[first, "poor_outcome_years"] == 1826 / 365.25
-    assert (frame.drop(index=first)["poor_outcome_years"] == HORIZON_YEARS).all()
+    assert (frame.drop(index=first)["poor_outcome_years"] == 5.0).all()
 
 
 def test_contradicted_findings_and_sizes_are_not_reproduced(made: Cohort, record: Study) -> None:
