@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cohort.errors import ScenarioError
+from synthetic.population_plan import PopulationPlan
 from synthetic.scenario import load_scenario
-from synthetic.stream import PopulationPlan
 
 RESPONSE = '[response]\nmeasure = "{}"\nmonth = {}\nrisk_difference = {}\n'
 
