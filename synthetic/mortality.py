@@ -61,9 +61,10 @@ class Mortality:
         step = level[interval + 1] - level[interval]
         share = (target - level[interval]) / np.where(step > 0, step, 1.0)
         begin, length = start[rows, interval], start[rows, interval + 1] - start[rows, interval]
-        # From the day after one visit to the day before the next, and never before the day given.
-        dies = np.maximum(begin + 1 + np.floor(np.clip(share, 0.0, 1.0) * (length - 1)).astype(np.int64), day + 1)
-        return np.where(target > self.cumulative[-1], NO_DAY, np.minimum(dies, begin + length - 1))
+        # From the day after one visit to the day before the next, and always after the day given.
+        dies = begin + 1 + np.floor(np.clip(share, 0.0, 1.0) * (length - 1)).astype(np.int64)
+        dies = np.maximum(np.minimum(dies, begin + length - 1), day + 1)
+        return np.where(target > self.cumulative[-1], NO_DAY, dies)
 
 
 def mortality(rate: float, nominal_day: IntArray, assessed: IntArray, sizes: IntArray) -> Mortality:

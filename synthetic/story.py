@@ -110,7 +110,8 @@ def finish_story(
     """
     baseline, attendance, course = assigned.baseline, follow_up.attendance, follow_up.course
     eskd_day = course.failure_day
-    writer = VisitWriter(baseline, model, KIM2025, KDIGO_2012, source(tree.child("laboratory").generator()))
+    tested, untested = (source(tree.child(name).generator()) for name in ("laboratory", "untested_laboratory"))
+    writer = VisitWriter(baseline, model, KIM2025, KDIGO_2012, tested, untested)
     visits, flares = write_visits(writer, attendance, course, design.months, eskd_day)
     on_inhibitor = planned_inhibitor_stop(treatment, attendance.follow_up_days, eskd_day)
 

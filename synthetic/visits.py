@@ -69,12 +69,15 @@ class VisitWriter:
         response: ResponseDefinition,
         flare: FlareDefinition,
         random: NoiseSource,
+        untested_random: NoiseSource,
     ) -> None:
         self._baseline = baseline
         self._model = model
         self._response = response
         self._flare = flare
         self._random = random
+        # Visits without kidney tests draw from a stream of their own, so that they move no value of another visit.
+        self._untested_random = untested_random
         self._kidney = model.kidney
         self._shift = np.asarray(model.baseline.class_activity)[baseline.lupus_class]
         number = baseline.laboratory_level.dtype
@@ -177,7 +180,8 @@ class VisitWriter:
     def write_untested(self, patient: IntArray, month: int, day: IntArray) -> None:
         """Write a scheduled visit without kidney tests for each of the patients."""
         upcr, creatinine = self._upcr[patient], np.rint(self._creatinine[patient]).astype(np.int64)
-        self._append(patient, month, day, upcr, creatinine, self._draw_labs(patient, upcr, lift=0.0), untested=True)
+        labs = self._draw_labs(patient, upcr, lift=0.0, random=self._untested_random)
+        self._append(patient, month, day, upcr, creatinine, labs, untested=True)
 
     def write_kidney_failure(self, patient: IntArray, day: IntArray) -> None:
         """Write an unscheduled visit with eGFR below 15, none of the patients being in response."""
@@ -279,14 +283,16 @@ class VisitWriter:
         )
         return np.minimum(lowest, highest), highest
 
-    def _draw_labs(self, patient: IntArray, upcr: IntArray, lift: float) -> Secondary:
+    def _draw_labs(
+        self, patient: IntArray, upcr: IntArray, lift: float, random: NoiseSource | None = None
+    ) -> Secondary:
         own = LabPatient(
             self._baseline.latent_severity[patient],
             self._baseline.female[patient],
             self._shift[patient] + lift,
             self._baseline.laboratory_level[:, patient],
         )
-        return draw_secondary(upcr, own, self._model.laboratory, self._random)
+        return draw_secondary(upcr, own, self._model.laboratory, random or self._random)
 
     def _draw_creatinine(self, patient: IntArray, day: IntArray, state: IntArray, eskd_day: IntArray) -> IntArray:
         """Draw around the visit before and the patient's own level, kept within what the state allows."""

@@ -91,8 +91,27 @@ def test_missing_laboratory_values_move_no_response_and_no_other_value(under: Ca
     for name in plain.visits.columns.drop(["patient_id", "day"]):
         kept = turned.visits[name].notna()
         pd.testing.assert_series_equal(plain.visits.loc[kept, name], turned.visits.loc[kept, name], check_dtype=False)
+    missing = turned.visits["c3_mg_dl"].isna()[turned.visits["day"] > 0]
+    assert 0.3 < missing.mean() < 0.5
     found = [derive_responses(cohort.patients, cohort.visits, KIM2025)["response"] for cohort in (plain, turned)]
     pd.testing.assert_series_equal(*found)
+
+
+def test_visits_without_kidney_tests_are_added_and_move_no_response(under: Callable[[str], Cohort]) -> None:
+    text = "[missing]\nmissed_visit_share = 0.8\nwithout_kidney_tests = {}\n"
+    plain, turned = under(text.format(0.0)), under(text.format(0.7))
+    for table in ("patients", "events"):
+        same(plain.table(table), turned.table(table))
+    untested = turned.visits["upcr_g_g"].isna()
+    assert untested.sum() > 50
+    assert turned.visits.loc[untested, ["serum_creatinine_mg_dl", "egfr_ml_min_1_73m2", "sledai_2k"]].isna().all(None)
+    keys = ["patient_id", "day", "upcr_g_g", "serum_creatinine_mg_dl"]
+    same(plain.visits[keys].reset_index(drop=True), turned.visits.loc[~untested, keys].reset_index(drop=True))
+    found = [
+        derive_responses(cohort.patients, cohort.visits, KIM2025).query("response in ('CR', 'PR', 'NR')")
+        for cohort in (plain, turned)
+    ]
+    same(*(part.reset_index(drop=True) for part in found))
 
 
 @pytest.mark.parametrize(

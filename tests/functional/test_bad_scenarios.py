@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cohort.errors import ScenarioError
+from synthetic.population_plan import PopulationPlan
 from synthetic.scenario import load_scenario
-from synthetic.stream import PopulationPlan
 
 RESPONSE = '[response]\nmeasure = "{}"\nmonth = {}\nrisk_difference = {}\n'
 
@@ -185,12 +185,14 @@ def test_a_malformed_scenario_given_to_the_command(case: str, refused: Refused, 
     assert message in refused(tmp_path / "mine.toml")
 
 
-@pytest.mark.parametrize("case", IMPOSSIBLE)
-def test_an_impossible_scenario(case: str, refused: Refused, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case == "deaths without room" else pytest.mark.slow) for case in IMPOSSIBLE]
+)
+@pytest.mark.parametrize("options", [(), ("--mode", "population", "--patients", "50")], ids=["exact", "population"])
+def test_an_impossible_scenario(case: str, options: tuple[str, ...], refused: Refused, tmp_path: Path) -> None:
     text, message = IMPOSSIBLE[case]
     (tmp_path / "mine.toml").write_text(text)
-    population = ("--mode", "population", "--patients", 50) if case == "deaths without room" else ()
-    assert message in refused(tmp_path / "mine.toml", *population)
+    assert message in refused(tmp_path / "mine.toml", *options)
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def check_kidney_failure(cohort: Cohort, design: Design, state: np.ndarray[Any, 
     failure, visits = days_of(cohort, "eskd"), cohort.visits
     assert not cohort.events.loc[cohort.events["event"] == "eskd", "patient_id"].duplicated().any()
     day = visits["patient_id"].map(failure)
-    after = visits[visits["day"] >= day]
+    after = visits[(visits["day"] >= day) & visits["egfr_ml_min_1_73m2"].notna()]
     assert (after["egfr_ml_min_1_73m2"] < 15).all()
     assert set(failure.index) == set(after.loc[after["day"] == day[after.index], "patient_id"])
     later = after[after["visit_month"].notna()]

@@ -82,8 +82,8 @@ def test_what_is_wrong_is_said(part: str, name: str, value: object, words: str) 
     [
         (turned("baseline", age_mean=80.0), "baseline.age_minimum < age_mean < age_maximum"),
         (turned("baseline", shortest_life_before_sle=30.0), "shortest_life_before_sle at most age_minimum"),
-        (turned("baseline", upcr_maximum=3.0), "baseline.upcr_minimum < upcr_median < upcr_maximum"),
-        (turned("baseline", creatinine_minimum=0.8), "creatinine_minimum < creatinine_median < creatinine_maximum"),
+        (turned("baseline", upcr_maximum=2.0), "baseline.upcr_minimum < upcr_median < upcr_maximum"),
+        (turned("baseline", creatinine_minimum=1.5), "creatinine_minimum < creatinine_median < creatinine_maximum"),
         (turned("calendar", first_index_year=2022), "calendar.first_index_year before data_lock"),
         (turned("calendar", visit_window_months=(6, 6, 24, 36, 60)), "calendar.visit_window_months increasing"),
         (turned("kidney", dialysis_egfr=(9.0, 9.0)), "kidney.dialysis_egfr increasing and below failure_egfr"),

@@ -79,12 +79,13 @@ def test_an_error_that_no_single_dial_causes_is_told_as_it_is(design: Design) ->
 
 
 def test_kidney_failures_that_cannot_come_are_refused(design: Design) -> None:
-    text = "[calendar]\nleaving_hr_severity = 1.2\n[course]\neskd_rate = {}\n"
+    few = np.full_like(design.counts.assessed, 4)
+    hardly = replace(design, counts=Counts(design.counts.assessed, few, few))
+    text = "[course]\neskd_rate = {}\n"
     with pytest.raises(CalibrationError, match=r"dial course\.eskd_rate.*more kidney failures than patients") as told:
-        settled(design, text.format(8.0))
-    settled(design, text.format(limit(str(told.value))))
-    none = settled(design, text.format(0.0))
-    assert (none.calibration.failure_level == 0).all()
+        settled(hardly, text.format(30.0))
+    settled(hardly, text.format(limit(str(told.value))))
+    assert (settled(design, text.format(0.0)).calibration.failure_level == 0).all()
 
 
 def test_nobody_can_miss_a_visit_that_everybody_attends(design: Design) -> None:
