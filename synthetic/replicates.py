@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from cohort.response import IntArray
 from cohort.schema import COHORT_TABLES, TRUTH_TABLES, Table, replicated
 from cohort.seeds import SeedTree
 from cohort.targets import load_study
+from synthetic.calibratable_tables import calibratable_tables
 from synthetic.coarse import CoarseNoise
 from synthetic.design import design_of
 from synthetic.exact import draw_exact_stories
@@ -38,11 +39,19 @@ REPLICATE_BLOCK = 64
 """Replicates of a block. A block is drawn whole, even when only its first replicates are used."""
 
 
+ENSEMBLE_TABLES = 16
+"""Tables of whole patients that an ensemble draws from, the one taken by rule among them."""
+
+
 class ReplicateMode(StrEnum):
-    """How replicates meet the published rates: each exactly, or on average."""
+    """How replicates meet the published rates."""
 
     EXACT = "exact"
+    """Each has them."""
     POPULATION = "population"
+    """They are met on average, at the reconstruction taken by rule."""
+    ENSEMBLE = "ensemble"
+    """As population, each replicate at another of the tables of whole patients that print admits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +80,31 @@ class ReplicatePlan:
         return json.dumps({**dataclasses.asdict(self), "version": __version__})
 
     def settle(self) -> ReplicateWork:
-        """Calibrate the study under the scenario."""
+        """Calibrate the study under the scenario, or every table of an ensemble."""
         study = load_study(self.study)
-        return ReplicateWork(self, study, settle(design_of(study, reconstruct(study)), self.scenario))
+        if self.mode is not ReplicateMode.ENSEMBLE:
+            setting = settle(design_of(study, reconstruct(study)), self.scenario)
+            return ReplicateWork(self, study, (setting,))
+        tables = calibratable_tables(study, self.scenario, ENSEMBLE_TABLES, SeedTree(self.seed).child("ensemble"))
+        return ReplicateWork(self, study, tables.settings, tuple(tables.frame().to_dict("records")))
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicateWork:
-    """Replicates whose constants are solved."""
+    """Replicates whose constants are solved; an ensemble has several ``settings``, the default table's first.
+
+    ``tables_drawn`` lists the tables of an ensemble, one record per table, arm and visit.
+    """
 
     plan: ReplicatePlan
     record: Study
-    setting: Setting
+    settings: tuple[Setting, ...]
+    tables_drawn: tuple[Mapping[Hashable, object], ...] = ()
+
+    @property
+    def setting(self) -> Setting:
+        """The setting at the table taken by rule."""
+        return self.settings[0]
 
     @property
     def declared(self) -> Sequence[Table]:
@@ -101,11 +123,16 @@ class ReplicateWork:
         first = block * REPLICATE_BLOCK
         ids = replicate_ids(design, first + 1, REPLICATE_BLOCK, plan.replicates)
         wanted = min(REPLICATE_BLOCK, plan.replicates - first)
-        if plan.mode is ReplicateMode.POPULATION:
-            drawn = story_columns(draw_patients(ids, self.setting, own), self.setting, own, CoarseNoise)
-            everyone = np.arange(REPLICATE_BLOCK)
-            return _in_order([_Drawn(drawn, everyone, everyone)], design.total, first, wanted)
         pieces = []
+        if plan.mode is not ReplicateMode.EXACT:
+            table = self.table_of_replicate(block)
+            for number in np.unique(table):
+                setting, mine = self.settings[number], np.flatnonzero(table == number)
+                tree = own.child("table", int(number))
+                story = draw_patients(ids.reshape(REPLICATE_BLOCK, -1)[mine].ravel(), setting, tree)
+                drawn = story_columns(story, setting, tree, CoarseNoise)
+                pieces.append(_Drawn(drawn, np.arange(len(mine)), mine))
+            return _in_order(pieces, design.total, first, wanted)
         for stories in draw_exact_stories(
             self.record, design, self.setting.calibration, self.setting.model, ids, own, CoarseNoise
         ):
@@ -114,12 +141,26 @@ class ReplicateWork:
             pieces.append(_Drawn(drawn, stories.accepted, stories.numbers))
         return _in_order(pieces, design.total, first, wanted)
 
+    def table_of_replicate(self, block: int) -> IntArray:
+        """Return which of the settings each replicate of a block has, all with the same probability."""
+        own = SeedTree(self.plan.seed).child("replicates", self.plan.mode.value, "block", block, "tables")
+        return own.generator().integers(0, len(self.settings), REPLICATE_BLOCK)
+
     def notes(self) -> Mapping[str, object]:
-        """What ``cohort.json`` says."""
-        return {
+        """What ``cohort.json`` says; of an ensemble, also its tables and, replicate by replicate, the table of each."""
+        notes = {
             "replicates": self.plan.replicates,
             "patients_per_replicate": self.setting.design.total,
             **setting_notes(self.setting),
+        }
+        if self.plan.mode is not ReplicateMode.ENSEMBLE:
+            return notes
+        names = list(dict.fromkeys(str(row["table"]) for row in self.tables_drawn))
+        tables = np.concatenate([self.table_of_replicate(block) for block in range(self.plan.blocks)])
+        return {
+            **notes,
+            "tables": [dict(row) for row in self.tables_drawn],
+            "table_of_replicate": [names[table] for table in tables[: self.plan.replicates]],
         }
 
 
@@ -179,7 +220,8 @@ def generate_replicates(
     seed
         Root of all random streams; more replicates begin with the same ones.
     mode
-        Whether each replicate has the published rates, or has them in expectation, at the study's own size.
+        Whether each replicate has the published rates, or has them in expectation at the study's own size, at the
+        reconstruction taken by rule or at one of the others that print admits.
     scenario
         Dials of the patient model.
 

@@ -25,6 +25,10 @@ def analyze(
         str | None,
         typer.Option("--arms", metavar="A,B", help="The two arms to compare, the reference last, if there are more."),
     ] = None,
+    replicate: Annotated[
+        int | None,
+        typer.Option("--replicate", min=1, help="Which replicate to analyse, if the directory holds several."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Run the analyses of a cohort, two arms compared, and write each result as Parquet and CSV.
@@ -34,17 +38,18 @@ def analyze(
     A single arm is described, and what would compare it says so.
     """
     from analyses.plan import run_analyses
-    from cohort.cli.pipeline import open_cohort, prepare, require_sound, write_results
+    from cohort.cli.pipeline import open_single_cohort, prepare, require_sound, write_results
     from cohort.output import check_free, new_directory
 
     check_free(out, overwrite=overwrite, inputs=[cohort])
     groups = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
-    opened = open_cohort(cohort)
+    opened = open_single_cohort(cohort, replicate)
     require_sound(opened)
     with new_directory(out, overwrite=overwrite) as folder:
         data = prepare(opened, arms)
         tables = run_analyses(data, only=groups)
         chosen = "" if arms is None else f" --arms {arms}"
+        chosen += "" if replicate is None else f" --replicate {replicate}"
         write_results(folder, opened, data, tables, None, f"lncohort analyze DIR{chosen} --out {out.name}")
     for name in tables:
         print_line(str(out / f"{name}.parquet"))

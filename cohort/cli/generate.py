@@ -22,6 +22,7 @@ class Mode(StrEnum):
 
     EXACT = "exact"
     POPULATION = "population"
+    ENSEMBLE = "ensemble"
 
 
 def generate(
@@ -30,7 +31,11 @@ def generate(
     seed: Seed = 2025,
     mode: Annotated[
         Mode,
-        typer.Option("--mode", help="Exact: the study's own size and counts. Population: expected rates, any size."),
+        typer.Option(
+            "--mode",
+            help="Exact: the study's own size and counts. Population: expected rates, any size. Ensemble: expected "
+            "rates at the study's own size, each replicate at another table of patients that print admits.",
+        ),
     ] = Mode.EXACT,
     patients: Annotated[
         int | None, typer.Option("--patients", min=1, help="Number of patients (population mode).")
@@ -103,7 +108,7 @@ def generate(
     if replicates is None:
         suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
     else:
-        suggest(f"lncohort validate {out}", f"lncohort derive {out}")
+        suggest(f"lncohort validate {out}", f"lncohort analyze {out} --replicate 1 --out RESULTS")
 
 
 def _generate_exact(
@@ -142,6 +147,12 @@ def _plan(
                 remedy="leave it out or add --mode population",
             )
         return None
+    if mode is Mode.ENSEMBLE:
+        raise UsageError(
+            "an ensemble is made of replicates of the study's own size",
+            where="--replicates",
+            remedy="add for instance --replicates 200",
+        )
     if patients is None:
         raise UsageError(
             "population mode needs a size",

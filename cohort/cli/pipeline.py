@@ -45,15 +45,35 @@ class OpenedCohort:
         return [arm.code for arm in self.study.arms]
 
 
-def open_cohort(folder: Path) -> OpenedCohort:
-    """Read a cohort directory and the study file it names.
+def open_single_cohort(folder: Path, replicate: int | None = None) -> OpenedCohort:
+    """Read a cohort directory, or one replicate where it holds several: patients of replicates are not pooled.
+
+    Raises
+    ------
+    CohortDirectoryError
+        As :func:`open_cohort`, or if the directory holds several replicates and none is chosen.
+    """
+    opened = open_cohort(folder, replicate)
+    several = opened.cohort.notes.get("replicates")
+    if replicate is None and isinstance(several, int):
+        raise CohortDirectoryError(
+            "independent cohorts are not analysed as one",
+            where=str(folder),
+            got=f"{several} replicates",
+            remedy=f"choose one, from --replicate 1 to --replicate {several}",
+        )
+    return opened
+
+
+def open_cohort(folder: Path, replicate: int | None = None) -> OpenedCohort:
+    """Read a cohort directory, or one replicate of it, and the study file it names.
 
     Raises
     ------
     CohortDirectoryError
         If it is not a readable cohort directory, or of a study this package does not carry.
     """
-    cohort = read_cohort(folder)
+    cohort = read_cohort(folder, replicate=replicate)
     if cohort.study not in available_studies():
         raise CohortDirectoryError(
             "the cohort is of a study this package does not carry",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cohort.cli.pipeline import (
     derive_into,
     generate_into,
-    open_cohort,
+    open_single_cohort,
     prepare,
     require_sound,
     write_results,
@@ -61,7 +61,7 @@ def reproduce_into(folder: Path, *, seed: int, taken: Path | None, advance: Prog
         source.mkdir()
         generate_into(source, load_study(STUDY), seed)
     # Everything below is computed from the Parquet files, not from the generator's memory.
-    opened = open_cohort(source)
+    opened = open_single_cohort(source)
     if opened.cohort.mode == "population":
         raise UsageError(
             "a population meets the published rates in expectation, not to the printed decimal",

@@ -59,7 +59,7 @@ def test_a_single_cohort_holds_no_replicates(cohort_folder: Path) -> None:
         read_cohort(cohort_folder, replicate=1)
 
 
-@pytest.mark.parametrize("mode", list(ReplicateMode))
+@pytest.mark.parametrize("mode", [ReplicateMode.EXACT, ReplicateMode.POPULATION])
 def test_more_replicates_begin_with_the_same_ones(mode: ReplicateMode) -> None:
     few = generate_replicates("kim2025", replicates=2, seed=11, mode=mode)
     more = generate_replicates("kim2025", replicates=REPLICATE_BLOCK + 1, seed=11, mode=mode)
@@ -79,3 +79,19 @@ def test_replicates_differ() -> None:
 def test_at_least_one_replicate_is_needed() -> None:
     with pytest.raises(UsageError, match="at least one replicate"):
         ReplicatePlan("kim2025", 1, 0)
+
+
+@pytest.mark.slow
+def test_an_ensemble_says_which_table_each_replicate_has(tmp_path: Path) -> None:
+    plan = ReplicatePlan("kim2025", 3, 5, ReplicateMode.ENSEMBLE)
+    for name in ("one", "two"):
+        write_population(plan, tmp_path / name, jobs=1 if name == "one" else 2)
+    notes = read_cohort(tmp_path / "one").notes
+    assert notes == read_cohort(tmp_path / "two").notes
+    drawn = pd.DataFrame(notes["tables"])
+    assert drawn["table"].nunique() == 16
+    assert len(notes["table_of_replicate"]) == 5
+    assert set(notes["table_of_replicate"]) <= set(drawn["table"])
+    default = reconstruct(load_study("kim2025")).counts
+    first = drawn[drawn["table"] == drawn["table"].iloc[0]]
+    assert first["complete"].tolist() == default["complete"].tolist()
