@@ -168,6 +168,7 @@ def tiny(visits: list[tuple[str, int | None, int, float]], events: list[tuple[st
         treated="a",
         reference="b",
         months=(0, 6, 12),
+        horizon_years=1.0,
         cohort=cohort,
     )
 

@@ -101,7 +101,7 @@ def reconstruction(record: Study) -> Reconstruction:
 
 
 @pytest.mark.parametrize(
-    "block", [pytest.param(block, marks=pytest.mark.slow if block >= 5 else ()) for block in range(10)]
+    "block", [pytest.param(block, marks=pytest.mark.slow if block >= 1 else ()) for block in range(10)]
 )
 def test_two_derivations_of_200_seeds_give_the_reconstructed_counts(
     block: int, record: Study, reconstruction: Reconstruction

@@ -175,7 +175,7 @@ from synthetic.generate import generate_exact
 from synthetic.scenario import load_scenario
 
 def calibration_for(design, model, **options):
-    return calibrated_population(design, model, power=10, **options).calibration
+    return calibrated_population(design, model, **{**options, "power": 10}).calibration
 
 synthetic.setting.calibration_for = calibration_for
 made = generate_exact(load_study("kim2025"), seed=3, scenario=load_scenario("registry"))

@@ -130,6 +130,7 @@ def test_a_randomised_study_takes_no_confounding() -> None:
         generate_exact(load_study("aurora1"), seed=1, scenario=load_scenario("strong_confounding"))
 
 
+@pytest.mark.slow
 def test_a_voclosporin_trial_from_file_to_report(lncohort: Run, tmp_path: Path) -> None:
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         return lncohort(*arguments, cwd=tmp_path)
@@ -158,6 +159,7 @@ def test_a_voclosporin_trial_from_file_to_report(lncohort: Run, tmp_path: Path) 
     assert doses["voclosporin dose"] == "79"
 
 
+@pytest.mark.slow
 def test_a_single_arm_from_file_to_report(lncohort: Run, tmp_path: Path) -> None:
     for arguments in (
         ("generate", "mok2013", "--out", "cohort"),

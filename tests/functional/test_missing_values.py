@@ -71,6 +71,7 @@ def test_derive_counts_visits_not_assessable_and_writes_why(done: Run, place: Pa
     assert sum(row["CR"] + row["PR"] + row["NR"] for row in shown) == len(responses) - len(open_answers)
 
 
+@pytest.mark.slow
 def test_analyze_estimates_everything_and_says_whom_it_leaves_out(done: Run, place: Path) -> None:
     done("analyze", "cohort", "--out", "results", "--overwrite")
     tables = {path.stem: ResultTable.read(path).frame for path in (place / "results").glob("*.parquet")
