@@ -110,7 +110,7 @@ IMPOSSIBLE: dict[str, tuple[str, str]] = {
     "deaths without room": (
         "[course]\ndeath_rate = 30.0\n",
         "dial course.death_rate, study kim2025: more deaths than patients who leave: the printed numbers of assessed "
-        "patients leave no room; got 30; choose at most 4",
+        "patients leave no room; got 30; choose at most ",
     ),
     "no accrual": (
         "[calendar]\nfirst_index_year = 2018\n",
@@ -125,17 +125,17 @@ SLOW: dict[str, tuple[str, str]] = {
         "[effect]\nflare_hazard_ratio = 0.5\n",
         "dial effect.flare_hazard_ratio, study kim2025, arm tacrolimus, month 36: too few flares: non-responders rise "
         "faster than responders flare; got 0.5; a share of 0.246 without response; choose effect.flare_hazard_ratio at "
-        "least about 0.7",
+        "least about 0.",
     ),
     "too many kidney failures": (
         "[course]\neskd_rate = 8.0\n",
         "dial course.eskd_rate, study kim2025, arm no_tacrolimus, month 60: too many kidney failures for the printed "
-        "responses; got 8; a share of 0.127 without response; choose course.eskd_rate at most about 4",
+        "responses; got 8; a share of 0.127 without response; choose course.eskd_rate at most about ",
     ),
     "an effect out of reach": (
         RESPONSE.format("complete_response", 12, 0.9),
         "dial response.risk_difference, study kim2025, complete_response at month 12: no admissible confounding "
-        "explains the rest of the printed difference; got 0.9; choose a value up to 0.0",
+        "explains the rest of the printed difference; got 0.9; choose a value up to ",
     ),
 }
 
