@@ -165,6 +165,8 @@ def _plan(
 def _write(plan: Plan, out: Path, jobs: int, cluster: str | None, overwrite: bool) -> None:
     from synthetic.stream import parts_of, write_population
 
+    if plan.mode == Mode.ENSEMBLE:
+        talk("calibrating the tables of the ensemble first: about a second each")
     with progress() as bar:
         task = bar.add_task("writing parts", total=parts_of(plan))
         write_population(plan, out, jobs=jobs, cluster=cluster, overwrite=overwrite, advance=lambda: bar.advance(task))
