@@ -1,0 +1,32 @@
+"""Labels that the plan puts on tables: the population, the outcome, the unit of time; and the arm as a category."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analyses.datasets import AnalysisData
+from cohort.results import ResultTable
+
+
+def with_treated(data: AnalysisData) -> pd.DataFrame:
+    """Mark the treated; the arm becomes a category whose first level is the reference of every contrast."""
+    levels = [code for code in (data.reference, data.treated) if code is not None]
+    arm = data.event_free["arm"]
+    return data.event_free.assign(
+        treated=(arm == data.treated).astype(int), arm=pd.Categorical(arm, categories=levels, ordered=True)
+    )
+
+
+def in_population(table: ResultTable, population: str) -> ResultTable:
+    return ResultTable(
+        table.frame.assign(population=pd.array([population] * len(table), dtype="string")), table.metadata
+    )
+
+
+def with_term(table: ResultTable, term: str) -> ResultTable:
+    return ResultTable(table.frame.assign(term=pd.array([term] * len(table), dtype="string")), table.metadata)
+
+
+def in_years(table: ResultTable) -> ResultTable:
+    unit = table.frame["time_unit"].where(table.frame["time"].isna(), "year")
+    return ResultTable(table.frame.assign(time_unit=unit), table.metadata)

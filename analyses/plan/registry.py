@@ -1,0 +1,60 @@
+"""Groups of analyses by name, and running them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from analyses.datasets import AnalysisData
+from analyses.plan.attempts import Tables
+from analyses.plan.describe import describe
+from analyses.plan.longitudinal import longitudinal
+from analyses.plan.propensity import propensity
+from analyses.plan.realism import realism
+from analyses.plan.response import response
+from analyses.plan.survival import survival
+from cohort.errors import UsageError
+
+ANALYSES: Mapping[str, Callable[[AnalysisData], Tables]] = {
+    "describe": describe,
+    "response": response,
+    "longitudinal": longitudinal,
+    "survival": survival,
+    "propensity": propensity,
+    "realism": realism,
+}
+"""Groups of analyses by the name that ``--only`` takes."""
+
+
+def run_analyses(data: AnalysisData, *, only: Sequence[str] | None = None) -> Tables:
+    """Run groups of analyses.
+
+    Parameters
+    ----------
+    data
+        Analysis frames of a cohort.
+    only
+        Names of groups (:data:`ANALYSES`); all if ``None``.
+
+    Returns
+    -------
+    dict of str to ResultTable
+        Result tables by name. An analysis that the data cannot support is a row whose ``note`` says why.
+
+    Raises
+    ------
+    UsageError
+        If a group is unknown.
+    """
+    chosen = list(ANALYSES) if only is None else list(only)
+    unknown = [name for name in chosen if name not in ANALYSES]
+    if unknown or not chosen:
+        raise UsageError(
+            "no analysis of that name",
+            where="--only",
+            got=", ".join(unknown) or "nothing",
+            remedy=f"choose from {', '.join(ANALYSES)}",
+        )
+    tables: Tables = {}
+    for name in chosen:
+        tables |= ANALYSES[name](data)
+    return tables
