@@ -53,6 +53,10 @@ class ScenarioError(LncohortError):
     """A scenario file is missing or malformed, or its dials are out of range or contradict each other."""
 
 
+class DesignError(LncohortError):
+    """A design file is missing or malformed, or its adjustment set contradicts its causal diagram."""
+
+
 class CohortDirectoryError(LncohortError):
     """A cohort directory is missing, foreign, truncated or not of the schema."""
 

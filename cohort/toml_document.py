@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cohort.errors import LncohortError
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
@@ -130,6 +133,42 @@ def read_toml(text: str, *, where: str, error: type[LncohortError]) -> TomlDocum
             remedy="correct the line (strings in quotes, one key = value a line)",
         ) from None
     return TomlDocument(where, text, data, error)
+
+
+def named_text(
+    name_or_path: str | Path, *, folder: Traversable, what: str, option: str, error: type[LncohortError]
+) -> tuple[str, str]:
+    """Return where a TOML text stands and the text itself: one carried in ``folder``, by name, or any file, by path.
+
+    Parameters
+    ----------
+    name_or_path
+        A path if it is a :class:`~pathlib.Path`, ends in ``.toml`` or has a slash; else a name.
+    folder
+        Folder of the files carried, each ``NAME.toml``.
+    what, option
+        Word for what the files describe, and the option that names one, for messages.
+    error
+        Class of the errors raised: for an unknown name, and for a file that cannot be read.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
+        try:
+            return text, Path(name_or_path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise error(
+                f"cannot read the {what} file", where=text, got=str(problem), remedy="give a readable UTF-8 TOML file"
+            ) from None
+    known = carried_names(folder)
+    if text not in known:
+        remedy = closest(text, known, f"the {what}s carried are") + "; or give the path of a .toml file"
+        raise error(f"no such {what}", where=option, got=text or "an empty name", remedy=remedy)
+    return f"{text}.toml", (folder / f"{text}.toml").read_text("utf-8")
+
+
+def carried_names(folder: Traversable) -> tuple[str, ...]:
+    """Return the names of the TOML files in a folder that the package carries, in alphabetical order."""
+    return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
 def key_path(path: Sequence[str | int]) -> str:

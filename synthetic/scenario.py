@@ -21,11 +21,12 @@ from cohort.codes import Status
 from cohort.errors import ScenarioError
 from cohort.provenance import provenance_table
 from cohort.record import Measure
-from cohort.toml_document import TomlDocument, closest, read_toml
+from cohort.toml_document import TomlDocument, carried_names, closest, named_text, read_toml
 from synthetic.dials import PARTS, Dial, contradiction, parameters, problem
 from synthetic.model import PatientModel
 
 _RESPONSES = {measure.value: measure for measure in (Measure.COMPLETE_RESPONSE, Measure.OVERALL_RESPONSE)}
+_CARRIED = resources.files("synthetic") / "scenarios"
 _TOP = ("name", "description", "response", *PARTS)
 
 
@@ -79,8 +80,7 @@ def available_scenarios() -> tuple[str, ...]:
     >>> "randomised" in available_scenarios()
     True
     """
-    entries = (resources.files("synthetic") / "scenarios").iterdir()
-    return tuple(sorted(entry.name[:-5] for entry in entries if entry.name.endswith(".toml")))
+    return carried_names(_CARRIED)
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:
@@ -97,20 +97,8 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     >>> load_scenario("randomised").model().assignment.strength
     0.0
     """
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
-        try:
-            return read_scenario(Path(name_or_path).read_text("utf-8"), where=text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ScenarioError(
-                "cannot read the scenario file", where=text, got=str(error), remedy="give a readable UTF-8 TOML file"
-            ) from None
-    known = available_scenarios()
-    if text not in known:
-        remedy = closest(text, known, "the scenarios carried are") + "; or give the path of a .toml file"
-        raise ScenarioError("no such scenario", where="--scenario", got=text or "an empty name", remedy=remedy)
-    carried = resources.files("synthetic") / "scenarios" / f"{text}.toml"
-    return read_scenario(carried.read_text("utf-8"), where=f"{text}.toml")
+    where, text = named_text(name_or_path, folder=_CARRIED, what="scenario", option="--scenario", error=ScenarioError)
+    return read_scenario(text, where=where)
 
 
 def read_scenario(text: str, *, where: str) -> Scenario:

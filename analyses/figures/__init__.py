@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analyses.figures.causal_diagram import plot_causal_diagram
 from analyses.figures.correlations import plot_correlations
 from analyses.figures.cumulative_incidence import plot_cumulative_incidence
 from analyses.figures.distributions import plot_distributions
@@ -17,6 +18,7 @@ from analyses.figures.trajectories import plot_trajectories
 __all__ = [
     "figure_svg",
     "plot_balance",
+    "plot_causal_diagram",
     "plot_correlations",
     "plot_cumulative_incidence",
     "plot_distributions",

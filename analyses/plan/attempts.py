@@ -15,6 +15,7 @@ Tables = dict[str, ResultTable]
 
 
 def attempt(name: str, run: Callable[[], ResultTable]) -> ResultTable:
+    """Run an analysis; one that the data cannot support is a row whose note says why."""
     try:
         return run()
     except AnalysisError as error:
@@ -24,6 +25,7 @@ def attempt(name: str, run: Callable[[], ResultTable]) -> ResultTable:
 def attempt_pair(
     name: str, run: Callable[[], tuple[ResultTable, ResultTable]], population: str
 ) -> tuple[ResultTable, ResultTable]:
+    """Run an analysis of two tables, as :func:`attempt` runs one, for a population."""
     try:
         return run()
     except AnalysisError as error:
@@ -32,10 +34,12 @@ def attempt_pair(
 
 
 def failure(name: str, error: AnalysisError) -> ResultTable:
+    """Return the row that stands for an analysis that was not possible."""
     return result_table([{"note": f"not estimated: {error}"}], analysis=name, statistic="none")
 
 
 def each_outcome(run: Callable[[str], ResultTable]) -> ResultTable:
+    """Run an analysis for each response outcome; its name stands for one that fails."""
     return concat_results(attempt(outcome, lambda outcome=outcome: run(outcome)) for outcome in OUTCOMES)  # type: ignore[misc]
 
 

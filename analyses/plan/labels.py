@@ -18,15 +18,18 @@ def with_treated(data: AnalysisData) -> pd.DataFrame:
 
 
 def in_population(table: ResultTable, population: str) -> ResultTable:
+    """Write the population into every row."""
     return ResultTable(
         table.frame.assign(population=pd.array([population] * len(table), dtype="string")), table.metadata
     )
 
 
 def with_term(table: ResultTable, term: str) -> ResultTable:
+    """Write the term into every row."""
     return ResultTable(table.frame.assign(term=pd.array([term] * len(table), dtype="string")), table.metadata)
 
 
 def in_years(table: ResultTable) -> ResultTable:
+    """Write the year as the unit of every row that has a time."""
     unit = table.frame["time_unit"].where(table.frame["time"].isna(), "year")
     return ResultTable(table.frame.assign(time_unit=unit), table.metadata)
