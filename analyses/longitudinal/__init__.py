@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 from analyses.longitudinal.gee import GeeFit, fit_gee
+from analyses.histories import response_history, visit_states
 from analyses.longitudinal.marginal import marginal_response
+from analyses.longitudinal.occupancy import mean_time_in_state, state_occupancy
+from analyses.longitudinal.transitions import transition_counts, transition_probabilities
+from analyses.longitudinal.visit_transitions import visit_transitions
 
-__all__ = ["GeeFit", "fit_gee", "marginal_response"]
+__all__ = [
+    "GeeFit",
+    "fit_gee",
+    "marginal_response",
+    "mean_time_in_state",
+    "response_history",
+    "state_occupancy",
+    "transition_counts",
+    "transition_probabilities",
+    "visit_states",
+    "visit_transitions",
+]
