@@ -78,7 +78,7 @@ def response_history(
     end = data.baseline.set_index("patient_id")["follow_up_days"].astype(np.float64)
     if missed_visits == "censor":
         missed = _first_missed(data)
-        end = np.minimum(end, missed.reindex(end.index).fillna(np.inf))
+        end = end.clip(upper=missed.reindex(end.index).fillna(np.inf))
     changes = _changes(data)
     changes = changes[(changes["day"] <= changes["patient_id"].map(end)).to_numpy(dtype=bool)]
     spells = _spells(changes, end, np.inf if horizon_years is None else horizon_years)
@@ -113,6 +113,29 @@ def visit_states(data: AnalysisData) -> pd.DataFrame:
         state[happened <= day] = name
     known = grid.assign(state=pd.Categorical(state, categories=list(STATES), ordered=True))
     return known.loc[pd.notna(state), ["patient_id", "arm", "visit_month", "state"]].reset_index(drop=True)
+
+
+def first_response_days(data: AnalysisData, outcome: str = "CR or PR") -> pd.Series:
+    """Return the day of each patient's first response at a scheduled visit, indexed by patient; none, no entry.
+
+    Parameters
+    ----------
+    data
+        Analysis frames of a cohort.
+    outcome
+        ``CR``, or ``CR or PR``.
+
+    Raises
+    ------
+    UsageError
+        Another ``outcome``.
+    """
+    counted = {"CR": [Response.CR.value], "CR or PR": [Response.CR.value, Response.PR.value]}
+    if outcome not in counted:
+        raise UsageError("unknown outcome", where="outcome", got=repr(outcome), remedy="use 'CR' or 'CR or PR'")
+    seen = data.responses[data.responses["response"].isin(counted[outcome])]
+    days = seen[["patient_id", "visit_month"]].merge(_visit_days(data), on=["patient_id", "visit_month"])
+    return days.groupby("patient_id")["day"].min().astype(np.float64)
 
 
 def _flared(data: AnalysisData, patients: pd.Series, months: pd.Series, days: np.ndarray) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analyses.longitudinal.gee import GeeFit, fit_gee
 from analyses.histories import response_history, visit_states
+from analyses.longitudinal.gee import GeeFit, fit_gee
 from analyses.longitudinal.marginal import marginal_response
 from analyses.longitudinal.occupancy import mean_time_in_state, state_occupancy
 from analyses.longitudinal.transitions import transition_counts, transition_probabilities

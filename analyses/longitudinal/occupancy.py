@@ -23,7 +23,7 @@ from analyses.longitudinal.occupancy_curves import (
     spec,
     state_rows,
 )
-from analyses.longitudinal.spell_rows import SpellColumns, StateSpells, state_spells
+from analyses.spell_rows import SpellColumns, StateSpells, state_spells
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 
@@ -81,7 +81,7 @@ def state_occupancy(
     Raises
     ------
     AnalysisError
-        As :func:`analyses.longitudinal.spell_rows.state_spells`; naming the patients whose rows contradict each other.
+        As :func:`analyses.spell_rows.state_spells`; naming the patients whose rows contradict each other.
     UsageError
         ``times`` not increasing from 0, an unknown ``conf_type`` or a ``conf_level`` out of range.
 

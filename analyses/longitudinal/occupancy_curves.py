@@ -13,7 +13,7 @@ from analyses.columns import require_probability
 from analyses.kernels.multi_state import StateOccupancy
 from analyses.kernels.probability_interval import INTERVAL_SCALES, IntervalScale, probability_interval
 from analyses.kernels.spells import Spells
-from analyses.longitudinal.spell_rows import SpellColumns
+from analyses.spell_rows import SpellColumns
 from cohort.errors import UsageError
 
 FloatArray = NDArray[np.float64]

@@ -22,7 +22,7 @@ from analyses.longitudinal.occupancy_curves import (
     spec,
     state_rows,
 )
-from analyses.longitudinal.spell_rows import SpellColumns, StateSpells, state_spells
+from analyses.spell_rows import SpellColumns, StateSpells, state_spells
 from cohort.errors import UsageError
 from cohort.results import ResultTable, result_table
 

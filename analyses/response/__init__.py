@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from analyses.response.rates import compare_rates, response_rates
+from analyses.response.subgroups import subgroup_differences
 
-__all__ = ["compare_rates", "response_rates"]
+__all__ = ["compare_rates", "response_rates", "subgroup_differences"]

@@ -4,15 +4,25 @@ from analyses.survival.cox import CoxFit, fit_cox
 from analyses.survival.cumulative_incidence import cumulative_incidence
 from analyses.survival.kaplan_meier import kaplan_meier, median_survival, numbers_at_risk
 from analyses.survival.logrank import logrank
+from analyses.survival.recurrent import fit_recurrent, mean_cumulative_events, recurrent_flares
+from analyses.survival.response_clock import Landmark, landmark, since_first_response
 from analyses.survival.restricted_mean import restricted_mean
+from analyses.survival.subgroups import subgroup_effects
 
 __all__ = [
     "CoxFit",
+    "Landmark",
     "cumulative_incidence",
     "fit_cox",
+    "fit_recurrent",
     "kaplan_meier",
+    "landmark",
     "logrank",
+    "mean_cumulative_events",
     "median_survival",
     "numbers_at_risk",
+    "recurrent_flares",
     "restricted_mean",
+    "since_first_response",
+    "subgroup_effects",
 ]

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 
 from analyses.longitudinal import mean_time_in_state, state_occupancy, transition_probabilities
+from analyses.survival import CoxFit, fit_recurrent, mean_cumulative_events, subgroup_effects
 
 FOLDER = Path(__file__).parent / "states"
 RELATIVE, ABSOLUTE = 1e-8, 1e-10
 NUMBERS = pd.read_csv(FOLDER / "numbers.csv", dtype={"group": "string", "term": "string"}, keep_default_na=True)
 MGUS_STATES, PBC_STATES = ["mgus", "pcm", "death"], ["low", "middle", "high", "death"]
+R_TERMS = {"treatmentpyridoxine": "treatment=pyridoxine", "treatmentthiotepa": "treatment=thiotepa"}
 COLUMNS = {"subject_col": "id", "from_col": "from", "to_col": "to"}
 
 
@@ -113,3 +115,67 @@ def test_transition_probabilities(method: str, scenario: str, state: str) -> Non
     rows = at_reference_rows(ours, theirs, prefix=f"{state} to ")
     assert_same(rows["estimate"], theirs["value"])
     assert_same(rows["std_error"], reference(f"pbcseq_{scenario}_{state}", "std.err")["value"])
+
+
+MODELS = {"ag": "andersen-gill", "pwp_total": "pwp-total", "pwp_gap": "pwp-gap"}
+
+
+def assert_same_fit(fit: CoxFit, scenario: str) -> None:
+    places = [fit.terms.index(R_TERMS.get(term, term)) for term in reference(scenario, "coef")["term"]]
+    assert_same(fit.coefficients[places], reference(scenario, "coef")["value"])
+    assert_same(fit.std_errors[places], reference(scenario, "se")["value"])
+    assert_same(np.sqrt(np.diag(fit.variance))[places], reference(scenario, "naive.se")["value"])
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("model", MODELS)
+def test_recurrent_events(model: str, ties: str) -> None:
+    fit = fit_recurrent(read_input("bladder2"), "rx + number + size", model=MODELS[model], subject_col="id", ties=ties)
+    assert_same_fit(fit, f"{model}_{ties}")
+
+
+def test_recurrent_events_weighted_and_with_late_events_pooled() -> None:
+    weighted = fit_recurrent(read_input("bladder2"), "rx + number + size", subject_col="id", weights_col="w")
+    assert_same_fit(weighted, "ag_weighted")
+    data = read_input("bladder1")
+    assert_same_fit(fit_recurrent(data, "treatment + number", subject_col="id"), "ag_bladder1")
+    pooled = fit_recurrent(data, "treatment + number", model="pwp-gap", last_number=4, subject_col="id")
+    assert_same_fit(pooled, "pwp_gap_bladder1")
+
+
+@pytest.mark.parametrize("weights_col", [None, "w"])
+def test_mean_number_of_events(weights_col: str | None) -> None:
+    scenario = "mcf" if weights_col is None else "mcf_weighted"
+    ours = mean_cumulative_events(
+        read_input("bladder1"), subject_col="id", by="treatment", weights_col=weights_col
+    ).frame.set_index(["group", "time"])
+    theirs = reference(scenario, "cumhaz")
+    rows = ours.loc[pd.MultiIndex.from_frame(theirs[["group", "time"]])]
+    assert len(rows) == len(ours)
+    assert_same(rows["estimate"], theirs["value"])
+    assert_same(rows["std_error"], reference(scenario, "std.chaz")["value"])
+    assert_same(rows["n"], reference(scenario, "n.risk")["value"])
+    assert_same(rows["n_events"], reference(scenario, "n.event")["value"])
+
+
+@pytest.mark.parametrize(
+    ("scenario", "arguments"), [("subgroups", {}), ("subgroups_adjusted", {"adjust": "age + nodes", "robust": True})]
+)
+def test_subgroup_effects(scenario: str, arguments: dict[str, object]) -> None:
+    table = subgroup_effects(
+        read_input("colon"),
+        treatment_col="treated",
+        treated="1",
+        subgroup_col="extent",
+        duration_col="time",
+        event_col="status",
+        **arguments,
+    ).frame
+    effects = reference(scenario, "log_hr")
+    rows = table[table["population"] == "subgroup"].set_index("group")
+    assert_same(rows.loc[effects["group"], "estimate"], effects["value"])
+    assert_same(rows.loc[effects["group"], "std_error"], reference(scenario, "se")["value"])
+    assert_same(table["estimate"].iloc[-1:], reference(scenario, "chisq")["value"])
+    assert table["note"].iloc[-1] == "df=2"
+    if scenario == "subgroups":
+        assert_same(table[["estimate", "std_error"]].iloc[0], reference(scenario, "overall")["value"])
