@@ -172,15 +172,16 @@ def _first_missed(data: AnalysisData) -> pd.Series:
 def _changes(data: AnalysisData) -> pd.DataFrame:
     """What is seen of each patient, one state a day: ``patient_id, day, state``, in order."""
     assessed = data.responses.merge(_visit_days(data), on=["patient_id", "visit_month"], validate="one_to_one")
+    failures = _failures(data)
     seen = pd.concat(
         [
-            pd.DataFrame({"patient_id": data.baseline["patient_id"], "day": 0.0, "state": Response.NR.value}),
-            pd.DataFrame({"patient_id": assessed["patient_id"], "day": assessed["day"], "state": assessed["response"]}),
-            pd.DataFrame({"patient_id": data.flares["patient_id"], "day": data.flares["day"], "state": FLARE}),
-            _failures(data),
+            _sightings(data.baseline["patient_id"], 0.0, Response.NR.value),
+            _sightings(assessed["patient_id"], assessed["day"], assessed["response"]),
+            _sightings(data.flares["patient_id"], data.flares["day"], FLARE),
+            _sightings(failures["patient_id"], failures["day"], failures["state"]),
         ],
         ignore_index=True,
-    ).astype({"day": "float64", "state": "object", "patient_id": "object"})
+    )
     rank = seen["state"].map(_RANK)
     later = seen["day"].where((rank < _RANK[FLARE]) | (seen["day"] > 0), HALF_A_DAY)
     seen = seen.assign(day=later, rank=rank).sort_values(["patient_id", "day", "rank"], kind="stable")
@@ -188,6 +189,12 @@ def _changes(data: AnalysisData) -> pd.DataFrame:
     # Nothing but death comes after ESKD, and nothing after death.
     gravest = seen["rank"].where(seen["rank"] >= _RANK[ESKD], -1).groupby(seen["patient_id"]).cummax()
     return seen.loc[seen["rank"] >= gravest, ["patient_id", "day", "state"]]
+
+
+def _sightings(patients: pd.Series, days: pd.Series | float, states: pd.Series | str) -> pd.DataFrame:
+    """Frame of one kind of sighting, of the same types whether or not there are any."""
+    frame = pd.DataFrame({"patient_id": patients, "day": days, "state": states})
+    return frame.astype({"patient_id": "object", "day": "float64", "state": "object"})
 
 
 def _spells(changes: pd.DataFrame, end: pd.Series, horizon_years: float) -> pd.DataFrame:

@@ -41,7 +41,7 @@ class Spells:
     def at_risk(self, times: FloatArray, n_states: int) -> FloatArray:
         """Sum the weight at risk in each state just before each of the increasing ``times``, shape ``(k, s)``."""
         entered = self._cumulated(np.searchsorted(times, self.starts, side="right"), len(times), n_states)
-        left = self._cumulated(np.searchsorted(times, self.stops, side="left") + 1, len(times), n_states)
+        left = self._cumulated(np.searchsorted(times, self.stops, side="right"), len(times), n_states)
         return entered - left
 
     def _cumulated(self, first: IntArray, size: int, n_states: int) -> FloatArray:

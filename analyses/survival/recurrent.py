@@ -74,9 +74,8 @@ def recurrent_flares(data: AnalysisData, *, from_response: bool = False) -> pd.D
         end = end[(end["entry"] < end["end"]).to_numpy()]
     flares = data.flares[["patient_id", "day"]].merge(end, on="patient_id")
     flares = flares[((flares["day"] <= flares["end"]) & (flares["day"] > flares["entry"])).to_numpy()]
-    rows = pd.concat(
-        [flares.assign(event=1, stop=flares["day"]), end.assign(event=0, stop=end["end"])], ignore_index=True
-    )
+    flaring = flares.drop(columns="day").assign(event=1, stop=flares["day"].astype(np.float64))
+    rows = pd.concat([flaring.astype(end.dtypes), end.assign(event=0, stop=end["end"])], ignore_index=True)
     rows = rows.sort_values(["patient_id", "stop", "event"], ascending=[True, True, False], kind="stable")
     before = rows.groupby("patient_id")["stop"].shift()
     rows = rows.assign(start=before.fillna(rows["entry"]), number=rows.groupby("patient_id").cumcount() + 1)
