@@ -1,4 +1,4 @@
-"""Protects that histories, landmarks and flare processes of a generated cohort tell the same story as its other frames."""
+"""Protects that histories, landmarks and flare processes of a cohort tell the same story as its other frames."""
 
 from __future__ import annotations
 
