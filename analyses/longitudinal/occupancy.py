@@ -88,7 +88,8 @@ def state_occupancy(
     Notes
     -----
     The estimate holds for a process that is not Markov as well, when censoring is independent of it. Standard errors
-    are the infinitesimal jackknife over patients and count the sampling of the initial distribution. Transitions at
+    are the infinitesimal jackknife over patients and count the sampling of the initial distribution, which is that of
+    the patients at risk at the first transition (with delayed entry there may be few of them). Transitions at
     one time share the risk sets just before it; without any transition the initial distribution stays.
 
     References

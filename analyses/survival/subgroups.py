@@ -24,6 +24,7 @@ FloatArray = NDArray[np.float64]
 
 ONE_SUBGROUP = "no test: fewer than two subgroups have an estimate"
 SINGULAR = "no test: the variance of the differences is singular"
+NO_SPREAD = "no standard error: the rows or clusters are too few or too alike for a robust variance"
 OVERALL, SUBGROUP = "all patients", "subgroup"
 
 
@@ -253,7 +254,7 @@ def _effect(fit: CoxFit, term: str, conf_level: float) -> dict[str, object]:
         "conf_low": estimate - half,
         "conf_high": estimate + half,
         "p_value": 2 * float(ndtr(-abs(estimate) / error)),
-        "note": fit.notes[place] or None,
+        "note": fit.notes[place] or (NO_SPREAD if np.isnan(error) else None),
     }
 
 

@@ -182,3 +182,21 @@ def test_response_differences_in_subgroups() -> None:
     assert table["note"].iloc[-1] == "df=1"
     alone = subgroup_differences(data[data["kind"] != "V"], treated="a", subgroup_col="kind", time_col=None).frame
     assert alone["note"].iloc[-1] == "no test: fewer than two subgroups have a difference with a standard error"
+
+
+def test_clusters_too_few_for_a_variance_leave_effects_without_a_test() -> None:
+    table = subgroup_effects(trial(centre="one"), cluster_col="centre", **COX).frame  # type: ignore[arg-type]
+    dense = table[table["group"].isin(["II", "VI"])]
+    assert dense["estimate"].notna().all()
+    assert dense["std_error"].isna().all()
+    assert dense["note"].str.startswith("no standard error").all()
+    assert table["note"].iloc[-1] == "no test: the variance of the differences is singular"
+
+
+def test_columns_of_the_data_may_have_any_name() -> None:
+    rows = pd.DataFrame({"patient_id": ["a", "a", "b"], "start": [0, 1, 0], "stop": [1, 3, 2], "event": [1, 1, 1]})
+    named = rows.assign(**{"event number": 1, "x": [1, 1, 0]})
+    plain = fit_recurrent(rows.assign(x=[1, 1, 0]), "x", model="pwp-gap")
+    np.testing.assert_array_equal(fit_recurrent(named, "x", model="pwp-gap").coefficients, plain.coefficients)
+    taken = subgroup_effects(trial(subgroup_model_treated=0.5), **COX).frame  # type: ignore[arg-type]
+    pd.testing.assert_frame_equal(taken, subgroup_effects(trial(), **COX).frame)  # type: ignore[arg-type]
