@@ -14,7 +14,6 @@ from analyses.columns import require_columns, require_probability
 from analyses.datasets import DAYS_PER_YEAR, AnalysisData
 from analyses.design_matrix import existing_column, ordered_levels
 from analyses.histories import first_response_days
-from analyses.kernels.cox_likelihood import Ties
 from analyses.kernels.mean_count import mean_count
 from analyses.kernels.probability_interval import normal_quantile
 from analyses.kernels.spells import Spells
@@ -108,7 +107,7 @@ def fit_recurrent(
     last_number: int | None = None,
     weights_col: str | None = None,
     strata: str | Sequence[str] | None = None,
-    ties: Ties = "efron",
+    ties: Literal["efron", "breslow"] = "efron",
     conf_level: float = 0.95,
 ) -> CoxFit:
     """Fit a Cox-type model of recurrent events, with the variance clustered by patient.

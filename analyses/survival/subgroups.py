@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,6 @@ from scipy.special import chdtrc, ndtr
 
 from analyses.columns import require_complete, treated_rows
 from analyses.design_matrix import ordered_levels
-from analyses.kernels.cox_likelihood import Ties
 from analyses.kernels.probability_interval import normal_quantile
 from analyses.kernels.quadratic_form import quadratic_form
 from analyses.survival.cox import CoxFit, fit_cox
@@ -53,7 +53,7 @@ def subgroup_effects(
     strata: str | Sequence[str] | None = None,
     cluster_col: str | None = None,
     robust: bool = False,
-    ties: Ties = "efron",
+    ties: Literal["efron", "breslow"] = "efron",
     conf_level: float = 0.95,
 ) -> ResultTable:
     """Estimate the hazard ratio of a treatment in each subgroup from one Cox model, and test whether it differs.
