@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from analyses.plan.attempts import Tables
-from analyses.plan.registry import ANALYSES, run_analyses
+from analyses.plan.registry import ANALYSES, run_analyses, run_group
 
-__all__ = ["ANALYSES", "Tables", "run_analyses"]
+__all__ = ["ANALYSES", "Tables", "run_analyses", "run_group"]

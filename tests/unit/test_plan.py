@@ -83,7 +83,9 @@ def test_every_analysis_gives_tidy_rows_without_failures(data: AnalysisData) -> 
     for name, table in tables.items():
         assert tuple(table.frame.columns) == RESULT_COLUMNS
         assert len(table) > 0, name
-        assert not table.frame["note"].str.startswith("not estimated", na=False).any(), name
+        failed = table.frame["note"].str.startswith("not estimated", na=False)
+        # Some classes are too small for an effect of their own, and have a row that says so.
+        assert not failed.any() or (name.startswith("subgroup") and not failed.all()), name
     assert set(tables["cox"].frame["population"]) == {"unadjusted", "adjusted"}
     assert set(tables["flare_incidence"].frame["term"]) == {"renal_flare", "eskd or death"}
     assert set(tables["flare_free_survival"].frame["time_unit"]) == {"year"}

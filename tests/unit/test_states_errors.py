@@ -163,8 +163,9 @@ def test_a_covariate_that_repeats_the_subgroups_is_dropped_not_the_effects() -> 
 
 
 def test_response_differences_in_subgroups() -> None:
-    """IV: 3/4 v 1/4, variance 2 x 3/64; V: 2/4 v 2/4, variance 2 x 1/16; III: everybody responds; II: nobody on b.
-    Differences 1/2 and 0, weights 32/3 and 8: mean 2/7, statistic (32/3) (3/14)^2 + 8 (2/7)^2 = 8/7."""
+    """With one responder and one non-responder more in each arm: IV 4/6 v 2/6, variance 2/27; V 3/6 v 3/6, 1/12; III
+    3/4 v 3/4, 3/32; II: nobody on b. Weights 27/2, 12, 32/3, sum 217/6; mean (9/2) (6/217) = 27/217; statistic
+    3/2 - (217/6) (27/217)^2 = 204/217."""
     kinds = {"IV": ("CR CR CR NR", "CR NR NR NR"), "V": ("CR CR NR NR", "PR CR NR NR"), "III": ("CR CR", "PR PR")}
     rows = [
         (kind, arm, answer)
@@ -177,11 +178,10 @@ def test_response_differences_in_subgroups() -> None:
     found = table[table["group"].notna()].set_index("group")
     assert found["estimate"].drop("II").to_dict() == {"III": 0, "IV": 0.5, "V": 0}
     assert found.loc["II", "note"] == "not estimated: nobody on b"
-    assert found.loc["III", "note"] == "everybody or nobody responds in both arms: not in the test of interaction"
-    assert table["estimate"].iloc[-1] == pytest.approx(8 / 7, rel=1e-12)
-    assert table["note"].iloc[-1] == "df=1"
-    alone = subgroup_differences(data[data["kind"] != "V"], treated="a", subgroup_col="kind", time_col=None).frame
-    assert alone["note"].iloc[-1] == "no test: fewer than two subgroups have a difference with a standard error"
+    assert table["estimate"].iloc[-1] == pytest.approx(204 / 217, rel=1e-12)
+    assert table["note"].iloc[-1] == "df=2"
+    alone = subgroup_differences(data[data["kind"].isin(["II", "IV"])], treated="a", subgroup_col="kind", time_col=None).frame
+    assert alone["note"].iloc[-1] == "no test: fewer than two subgroups have patients on both arms"
 
 
 def test_clusters_too_few_for_a_variance_leave_effects_without_a_test() -> None:

@@ -1,0 +1,35 @@
+"""The course of response as states: how many are in each, how long, and how they move between visits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analyses.datasets import AnalysisData
+from analyses.plan.attempts import Tables, attempt
+from analyses.plan.labels import in_years
+
+QUARTERS_PER_YEAR = 4
+
+
+def states(data: AnalysisData) -> Tables:
+    """Occupancy of each state by quarter of a year, mean time in each, and transitions between scheduled visits."""
+    from analyses.longitudinal import (
+        mean_time_in_state,
+        response_history,
+        state_occupancy,
+        visit_states,
+        visit_transitions,
+    )
+
+    history = response_history(data)
+    quarters = np.arange(round(data.horizon_years * QUARTERS_PER_YEAR) + 1) / QUARTERS_PER_YEAR
+    times = [float(time) for time in quarters if time <= data.horizon_years]
+    return {
+        "state_occupancy": in_years(
+            attempt("state_occupancy", lambda: state_occupancy(history, times=times, by="arm"))
+        ),
+        "mean_time_in_state": in_years(
+            attempt("mean_time_in_state", lambda: mean_time_in_state(history, tau=data.horizon_years, by="arm"))
+        ),
+        "visit_transitions": attempt("visit_transitions", lambda: visit_transitions(visit_states(data), by="arm")),
+    }
