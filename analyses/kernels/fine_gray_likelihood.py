@@ -9,6 +9,7 @@ running sum of 1 / K(X-) over the lingering ones. One evaluation costs O(n p^2),
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -200,7 +201,7 @@ def risk_set_sums(problem: FineGrayProblem, values: FloatArray) -> FloatArray:
     late = np.flatnonzero((problem.first > bounds[0]) & (problem.stop > problem.first))
     late = late[~np.isin(problem.first[late], bounds)] if len(bounds) > 2 else late
     entering = sums_by(problem.first[late] - 1, values[:, late], size) if len(late) else None
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in pairwise(bounds):
         sums[:, start:end] = _from_here(sums[:, start:end])
         if entering is not None:
             sums[:, start:end] -= _from_here(entering[:, start:end])
@@ -208,7 +209,7 @@ def risk_set_sums(problem: FineGrayProblem, values: FloatArray) -> FloatArray:
         if not len(rows):
             continue
         joining = sums_by(problem.stop[rows], values[:, rows] * inverse, size)
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for start, end in pairwise(bounds):
             sums[:, start:end] += observed[start:end] * np.cumsum(joining[:, start:end], axis=1)
     return sums
 
@@ -279,7 +280,7 @@ def score_residuals(problem: FineGrayProblem, averages: RiskAverages) -> FloatAr
         counts = np.bincount(problem.factor_time, minlength=len(problem.times))
         means = sums_by(problem.factor_time, means, len(problem.times)) / counts
     exposure = accumulate(problem, np.concatenate([averages.hazards[None], averages.hazards * averages.means]))
-    residuals = averages.relative_hazard * (exposure[1:] - problem.columns * exposure[0])
+    residuals: FloatArray = averages.relative_hazard * (exposure[1:] - problem.columns * exposure[0])
     rows = problem.event_rows
     residuals[:, rows] += problem.weights[rows] * (problem.columns[:, rows] - means[:, problem.event_time])
     return residuals

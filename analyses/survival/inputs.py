@@ -135,6 +135,14 @@ def check_conf_level(conf_level: float) -> None:
         )
 
 
+def check_cause(cause: object) -> None:
+    """Raise an AnalysisError unless the cause is a whole number from 1."""
+    if isinstance(cause, bool) or not isinstance(cause, int | np.integer) or cause < 1:
+        raise AnalysisError(
+            "a cause is a whole number from 1", where="cause", got=repr(cause), remedy="use a code of the event column"
+        )
+
+
 def check_choice(value: str, choices: Sequence[str], *, where: str) -> None:
     """Raise an AnalysisError that lists the choices unless ``value`` is one of them."""
     if value not in choices:
