@@ -20,6 +20,9 @@ from analyses.kernels.observation_probability import observation_probability
 
 Ties = Literal["efron", "breslow"]
 
+SMALL = 20_000
+"""Up to so many values one pass over all columns is quicker than one a column."""
+
 
 @dataclass(frozen=True, slots=True)
 class FineGrayProblem:
@@ -190,7 +193,11 @@ def _centred(matrix: FloatArray, strata: IntArray) -> FloatArray:
 
 def sums_by(index: IntArray, values: FloatArray, size: int) -> FloatArray:
     """Sum along the last axis the ``values`` (q, n) that share an index, shape ``(q, size)``."""
-    return np.stack([sum_by(index, row, size) for row in values]) if len(values) else np.zeros((0, size))
+    rows = len(values)
+    if values.size > SMALL:
+        return np.stack([sum_by(index, row, size) for row in values])
+    cell = (np.arange(rows)[:, None] * size + index).ravel()
+    return sum_by(cell, values.ravel(), rows * size).reshape(rows, size)
 
 
 def risk_set_sums(problem: FineGrayProblem, values: FloatArray) -> FloatArray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analyses.kernels import aalen_johansen as kernel
 from analyses.kernels.grouped_sums import FloatArray
@@ -95,18 +96,14 @@ def cumulative_incidence(
         weights_col=weights_col,
         entry_col=entry_col,
     )
-    parts = []
-    for curve in curves.groups:
-        for place, cause in enumerate(curves.causes):
-            part = _cause_rows(curve, place, conf_type, conf_level)
-            parts.append(
-                part.assign(
-                    group=pd.Series([curve.level] * len(part), dtype="string"),
-                    term=pd.Series([cause] * len(part), dtype="string"),
-                )
-            )
+    parts = [
+        _cause_rows(curve, place, cause, conf_type, conf_level)
+        for curve in curves.groups
+        for place, cause in enumerate(curves.causes)
+    ]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return result_table(
-        pd.concat(parts, ignore_index=True),
+        pd.DataFrame(columns),
         metadata={"spec": {**curves.spec, "conf_type": conf_type}},
         analysis="survival",
         statistic="cumulative_incidence",
@@ -180,29 +177,31 @@ def method_name(conf_type: IntervalScale) -> str:
     return f"Aalen-Johansen, infinitesimal-jackknife variance, {conf_type} interval"
 
 
-def _cause_rows(group: IncidenceCurve, place: int, conf_type: IntervalScale, conf_level: float) -> pd.DataFrame:
+def _cause_rows(
+    group: IncidenceCurve, place: int, cause: str, conf_type: IntervalScale, conf_level: float
+) -> dict[str, NDArray[np.generic]]:
     curve = group.estimate
-    estimate, std_error = curve.incidence[:, place], curve.std_error[:, place]
-    low, high = probability_interval(estimate, std_error, scale=conf_type, conf_level=conf_level)
-    rows = pd.DataFrame(
-        {
-            "time": curve.times,
-            "estimate": estimate,
-            "std_error": std_error,
-            "conf_low": low,
-            "conf_high": high,
-            "n": curve.at_risk,
-            "n_events": curve.events[:, place],
-        }
-    )
+    columns = {
+        "time": curve.times,
+        "estimate": curve.incidence[:, place],
+        "std_error": curve.std_error[:, place],
+        "n": curve.at_risk,
+        "n_events": curve.events[:, place],
+    }
     if curve.times[0] > 0:
-        start = np.zeros(1)
-        low, high = probability_interval(start, start, scale=conf_type, conf_level=conf_level)
-        at_risk = weight_at_risk(group.rows, 0.0)
-        origin = {"time": 0.0, "estimate": 0.0, "std_error": 0.0, "n": at_risk, "n_events": 0.0}
-        first = pd.DataFrame([{**origin, "conf_low": low[0], "conf_high": high[0]}])
-        rows = pd.concat([first, rows], ignore_index=True)
-    return rows.assign(note=notes(rows["estimate"].to_numpy(), rows["conf_low"].to_numpy()))
+        origin = {"n": weight_at_risk(group.rows, 0.0)}
+        columns = {name: np.append(origin.get(name, 0.0), values) for name, values in columns.items()}
+    estimate = columns["estimate"]
+    low, high = probability_interval(estimate, columns["std_error"], scale=conf_type, conf_level=conf_level)
+    size = len(estimate)
+    return {
+        **columns,
+        "conf_low": low,
+        "conf_high": high,
+        "note": why_no_interval(estimate, low),
+        "group": np.full(size, group.level, dtype=object),
+        "term": np.full(size, cause, dtype=object),
+    }
 
 
 def weight_at_risk(rows: SurvivalColumns, time: float) -> float:
@@ -213,7 +212,8 @@ def weight_at_risk(rows: SurvivalColumns, time: float) -> float:
     return float(present.sum() if rows.weights is None else rows.weights[present].sum())
 
 
-def notes(estimate: FloatArray, low: FloatArray) -> pd.Series:
-    """Say why an interval does not exist where its lower limit is missing."""
-    lacking = pd.Series(np.where(estimate > 0, CERTAIN, NO_EVENT_YET), dtype="string")
-    return lacking.where(np.isnan(low))
+def why_no_interval(estimate: FloatArray, low: FloatArray) -> NDArray[np.object_]:
+    """Say why an interval does not exist where its lower limit is missing; None elsewhere."""
+    reasons = np.where(estimate > 0, CERTAIN, NO_EVENT_YET).astype(object)
+    reasons[~np.isnan(low)] = None
+    return reasons

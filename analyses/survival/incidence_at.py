@@ -18,8 +18,8 @@ from analyses.survival.cumulative_incidence import (
     IncidenceCurve,
     incidence_curves,
     method_name,
-    notes,
     weight_at_risk,
+    why_no_interval,
 )
 from analyses.survival.inputs import FloatArray, check_choice, check_conf_level
 from cohort.errors import AnalysisError
@@ -123,7 +123,7 @@ def _at(
             "conf_high": high,
             "n": [weight_at_risk(rows, float(time)) for time in times],
             "n_events": failed,
-            "note": notes(estimate, low).mask(beyond, BEYOND),
+            "note": pd.Series(np.where(beyond, BEYOND, why_no_interval(estimate, low)), dtype="string"),
             "method": method_name(conf_type),
         }
     )
