@@ -139,7 +139,7 @@ def fit_fine_gray(
     )
     design = build_design(formula, data, intercept=False)
     codes = stratum_codes(data, strata)
-    groups = stratum_codes(data, censoring_strata)
+    groups = stratum_codes(data, censoring_strata, role="censoring_strata")
     clusters = None if cluster_col is None else cluster_codes(data, cluster_col)
     events = columns.causes == cause
     if events.any():

@@ -112,12 +112,12 @@ def grouping(data: pd.DataFrame, by: str | None) -> Grouping:
     return Grouping(levels, codes)
 
 
-def stratum_codes(data: pd.DataFrame, strata: str | Sequence[str] | None) -> IntArray:
+def stratum_codes(data: pd.DataFrame, strata: str | Sequence[str] | None, *, role: str = "strata") -> IntArray:
     """Number the combinations of the strata columns from 0, shape ``(n,)``; all 0 without strata."""
     codes = np.zeros(len(data), dtype=np.intp)
     names = [strata] if isinstance(strata, str) else list(strata or [])
     for name in names:
-        levels, own = ordered_levels(existing_column(data, name, role="strata"))
+        levels, own = ordered_levels(existing_column(data, name, role=role))
         codes = np.unique(codes * len(levels) + own, return_inverse=True)[1]
     return codes
 
