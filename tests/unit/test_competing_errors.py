@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analyses.kernels import fine_gray as kernel
+from analyses.kernels import fine_gray_likelihood as likelihood
 from analyses.survival import cumulative_incidence, cumulative_incidence_at, fit_fine_gray, gray_test
 from cohort.errors import AnalysisError
 
@@ -154,3 +156,53 @@ def test_one_cluster_has_no_standard_error_and_aliased_terms_are_named(variant: 
     assert aliased.notes[1].startswith("no estimate: constant within every risk set or a combination")
     assert aliased.coefficients[0] == pytest.approx(fit.coefficients[0], rel=1e-9)
     assert np.isnan(aliased.coefficients[1])
+
+
+def example(rows: int = 400) -> pd.DataFrame:
+    rng = np.random.default_rng(8)
+    frame = pd.DataFrame({"t": rng.integers(1, 40, rows) + 0.0, "d": rng.integers(0, 3, rows)})
+    return frame.assign(**{name: rng.normal(size=rows) for name in "xyz"})
+
+
+def test_few_values_and_many_are_summed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = fit_fine_gray(example(), "x + y + z", **COLUMNS)
+    monkeypatch.setattr(likelihood, "SMALL", 0)
+    many = fit_fine_gray(example(), "x + y + z", **COLUMNS)
+    np.testing.assert_array_equal(few.coefficients, many.coefficients)
+    np.testing.assert_array_equal(few.variance, many.variance)
+
+
+def test_iterations_that_run_out_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "MAX_ITERATIONS", 1)
+    fit = fit_fine_gray(example(), "x + y", **COLUMNS)
+    assert fit.notes == ("no estimate: the iterations did not converge",) * 2
+    assert np.isnan(fit.tidy().frame["estimate"]).all()
+
+
+def test_a_term_that_lives_on_a_diverging_one_is_uninformed() -> None:
+    """``y`` differs only within an arm that never has the cause: nothing is left of it where that arm has vanished."""
+    frame = example().assign(arm=lambda d: np.where(d["z"] > 0.5, "never", "some"))
+    frame["d"] = frame["d"].where((frame["arm"] == "some") | (frame["d"] != 1), 2)
+    frame["y"] = frame["y"].where(frame["arm"] == "never", 0.0)
+    fit = fit_fine_gray(frame, "x + arm + y", **COLUMNS)
+    assert fit.notes[0] == ""
+    assert all(fit.notes[1:])
+    alone = fit_fine_gray(frame, "x + arm", **COLUMNS)
+    assert fit.coefficients[0] == pytest.approx(alone.coefficients[0], rel=1e-6)
+
+
+def test_a_risk_set_that_vanishes_numerically_has_no_likelihood() -> None:
+    frame = example(20)
+    problem = likelihood.fine_gray_problem(
+        frame[["x"]].to_numpy(),
+        frame["t"].to_numpy(),
+        (frame["d"] == 1).to_numpy(),
+        (frame["d"] == 2).to_numpy(),
+        weights=np.ones(20),
+        entries=None,
+        strata=np.zeros(20, dtype=np.intp),
+        censoring_groups=np.zeros(20, dtype=np.intp),
+        ties="efron",
+        failures_leave_first=True,
+    )
+    assert likelihood.risk_averages(problem, np.array([-1e6])).log_likelihood == -np.inf
