@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from analyses.kernels import fine_gray as kernel
+from analyses.kernels import gray as gray_kernel
 from analyses.kernels.fine_gray_likelihood import fine_gray_problem, risk_averages
 from analyses.survival import cumulative_incidence, fit_fine_gray, gray_test
 
@@ -70,6 +71,7 @@ def ours(data: pd.DataFrame) -> dict[str, object]:
     formula, matrix = " + ".join(TERMS), data[TERMS].to_numpy()
     days, cause = data["days"].to_numpy(), data["cause"].to_numpy()
     ones, zeros = np.ones(len(data)), np.zeros(len(data), dtype=np.intp)
+    arms = data["a"].to_numpy().astype(np.intp)
 
     def at_the_kernel(variant: str) -> None:
         problem = fine_gray_problem(
@@ -110,6 +112,10 @@ def ours(data: pd.DataFrame) -> dict[str, object]:
         "gray": gray,
         "finegray kernel": lambda: at_the_kernel("finegray"),
         "crr kernel": lambda: at_the_kernel("crr"),
+        "gray kernel": lambda: [
+            gray_kernel.gray_test(days, np.where(cause == 0, 0, 1 + (cause != code)), arms, n_groups=2, strata=zeros)
+            for code in (1, 2)
+        ],
     }
 
 
