@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,16 @@ from numpy.typing import NDArray
 from cohort.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from formulaic import SimpleFormula
+    from formulaic import ModelSpec, SimpleFormula
 
 FloatArray = NDArray[np.float64]
 
+_SUM_OF_NAMES = re.compile(r"\s*[^\W\d]\w*(?:\s*\+\s*[^\W\d]\w*)*\s*")
 _LEVEL = re.compile(r"\[(?:T\.)?([^\[\]]*)\]")
 _CODED = re.compile(r"^C\(([^,()]+)(?:,.*)?\)((?:=.*)?)$")
+
+
+Levels = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +44,53 @@ class Design:
     matrix: FloatArray
     terms: tuple[str, ...]
     variables: tuple[str, ...]
+    _formula: str = field(repr=False)
+    _levels: dict[str, Levels | None] = field(repr=False)
+    _encoder: ModelSpec | None = field(repr=False)
+
+    def matrix_of(self, data: pd.DataFrame) -> FloatArray:
+        """Build the same columns from other rows, with the levels and fitted functions of the first.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(rows, p)``.
+
+        Raises
+        ------
+        AnalysisError
+            As :func:`build_design`; also for a level that the first data do not have.
+
+        Examples
+        --------
+        >>> design = build_design("arm", pd.DataFrame({"arm": ["a", "b"]}), intercept=False)
+        >>> design.matrix_of(pd.DataFrame({"arm": ["b"]})).tolist()
+        [[1.0]]
+        """
+        columns = {name: _column(data, name, self._formula, levels) for name, levels in self._levels.items()}
+        for name, column in columns.items():
+            if self._levels[name] is None and column.levels is not None:
+                raise AnalysisError(
+                    "the column was numeric in the data of the model",
+                    where=f"formula {self._formula!r}, column {name!r}",
+                    got=f"levels {', '.join(column.levels[:5])}",
+                    remedy="convert it",
+                )
+        if self._encoder is None:
+            matrix = _side_by_side(columns, len(data), intercept="Intercept" in self.terms)
+        else:
+            matrix, terms, _ = _encoded(self._encoder, columns, data.index, self._formula)
+            matrix = matrix[:, [terms.index(name) for name in self.terms]]
+        _check_finite(matrix, self.terms, self._formula)
+        return matrix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Column:
+    """A column used by a formula: numbers, or codes of levels."""
+
+    values: FloatArray | NDArray[np.intp]
+    levels: Levels | None
 
 
 def build_design(formula: str, data: pd.DataFrame, *, intercept: bool) -> Design:
@@ -52,7 +105,8 @@ def build_design(formula: str, data: pd.DataFrame, *, intercept: bool) -> Design
     ----------
     formula
         Operators ``+ : * - ^``; functions such as ``log``, ``center``, ``bs`` and ``C`` of the formulaic package.
-        No left-hand side, and the intercept is the caller's to choose, not the formula's.
+        No left-hand side, and the intercept is the caller's to choose, not the formula's. A plain sum of columns is
+        built without that package, parsed formulas are kept.
     data
         One row per observation.
     intercept
@@ -70,26 +124,28 @@ def build_design(formula: str, data: pd.DataFrame, *, intercept: bool) -> Design
     >>> build_design("age_years + isn_rps_class", frame, intercept=False).terms
     ('age_years', 'isn_rps_class=IV', 'isn_rps_class=V')
     """
-    from formulaic.errors import FormulaicError
-
-    parsed = _parse(formula)
-    columns = sorted(str(name) for name in parsed.required_variables)
-    prepared = pd.DataFrame({name: _prepared(data, name, formula) for name in columns}, index=data.index)
-    try:
-        encoded = parsed.get_model_matrix(prepared, context={}, na_action="ignore", output="numpy")
-    except FormulaicError as error:
-        raise _unreadable(formula, error) from error
-    matrix = np.asarray(encoded, dtype=np.float64)
-    terms, variables = [], []
-    for structure in encoded.model_spec.structure:
-        terms += [_readable(str(name)) for name in structure.columns]
-        variables += [_readable(str(structure.term))] * len(structure.columns)
-    kept = [place for place, name in enumerate(terms) if intercept or name != "Intercept"]
-    if not kept:
+    encoder = None
+    if names := _plain_sum(formula):
+        columns = {name: _column(data, name, formula, None) for name in names}
+        terms, variables = ["Intercept"] * intercept, ["1"] * intercept
+        for name, column in columns.items():
+            own = [name] if column.levels is None else [f"{name}={level}" for level in column.levels[1:]]
+            terms += own
+            variables += [name] * len(own)
+        matrix = _side_by_side(columns, len(data), intercept=intercept)
+    else:
+        parsed = _parse(formula)
+        required = sorted(str(name) for name in parsed.required_variables)
+        columns = {name: _column(data, name, formula, None) for name in required}
+        matrix, terms, variables, encoder = _first_encoding(parsed, columns, data.index, formula)
+        kept = [place for place, name in enumerate(terms) if intercept or name != "Intercept"]
+        matrix = matrix[:, kept]
+        terms, variables = [terms[k] for k in kept], [variables[k] for k in kept]
+    if not terms:
         raise AnalysisError("the formula has no terms", where=f"formula {formula!r}", remedy="name at least one column")
-    design = Design(matrix[:, kept], tuple(terms[k] for k in kept), tuple(variables[k] for k in kept))
-    _check_finite(design, formula)
-    return design
+    _check_finite(matrix, terms, formula)
+    levels = {name: column.levels for name, column in columns.items()}
+    return Design(matrix, tuple(terms), tuple(variables), formula, levels, encoder)
 
 
 def ordered_levels(values: pd.Series) -> tuple[tuple[str, ...], NDArray[np.intp]]:
@@ -109,8 +165,9 @@ def ordered_levels(values: pd.Series) -> tuple[tuple[str, ...], NDArray[np.intp]
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers, codes = np.unique(values.to_numpy(), return_inverse=True)
         return tuple(str(number.item()) for number in numbers), codes
-    texts, codes = np.unique(np.array([str(value) for value in values], dtype=np.str_), return_inverse=True)
-    return tuple(str(text) for text in texts), codes
+    places, found = pd.factorize(values)
+    texts, codes = np.unique(np.array([str(value) for value in found], dtype=np.str_), return_inverse=True)
+    return tuple(str(text) for text in texts), codes[places]
 
 
 def missing_rows(values: pd.Series) -> str:
@@ -144,6 +201,15 @@ def existing_column(data: pd.DataFrame, name: str, *, role: str) -> pd.Series:
     return column
 
 
+@lru_cache(maxsize=256)
+def _plain_sum(formula: str) -> tuple[str, ...] | None:
+    """Return the distinct column names of a formula that is nothing but their sum, else None."""
+    if not _SUM_OF_NAMES.fullmatch(formula):
+        return None
+    return tuple(dict.fromkeys(name.strip() for name in formula.split("+")))
+
+
+@lru_cache(maxsize=256)
 def _parse(formula: str) -> SimpleFormula:
     from formulaic import Formula, SimpleFormula
     from formulaic.errors import FormulaicError
@@ -173,12 +239,75 @@ def _unreadable(formula: str, error: Exception) -> AnalysisError:
     )
 
 
-def _prepared(data: pd.DataFrame, name: str, formula: str) -> pd.Series:
+def _column(data: pd.DataFrame, name: str, formula: str, levels: Levels | None) -> _Column:
+    """Read a column, coded by ``levels`` when it is categorical and they are given."""
     column = existing_column(data, name, role=f"formula {formula!r}, column")
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return pd.Series(column.to_numpy(dtype=np.float64), index=column.index)
-    levels, codes = ordered_levels(column)
-    return pd.Series(pd.Categorical(np.array(levels)[codes], categories=pd.Index(levels)), index=column.index)
+    if pd.api.types.is_numeric_dtype(column.dtype) and levels is None:
+        return _Column(column.to_numpy(dtype=np.float64), None)
+    own, codes = ordered_levels(column)
+    if levels is None or own == levels:
+        return _Column(codes, own)
+    unknown = [level for level in own if level not in levels]
+    if unknown:
+        raise AnalysisError(
+            "levels that the model has not seen",
+            where=f"formula {formula!r}, column {name!r}",
+            got=", ".join(unknown),
+            remedy=f"use the levels {', '.join(levels)}",
+        )
+    return _Column(np.array([levels.index(level) for level in own], dtype=np.intp)[codes], levels)
+
+
+def _side_by_side(columns: dict[str, _Column], rows: int, *, intercept: bool) -> FloatArray:
+    width = sum(1 if column.levels is None else len(column.levels) - 1 for column in columns.values())
+    matrix = np.zeros((rows, intercept + width))
+    if intercept:
+        matrix[:, 0] = 1.0
+    place = int(intercept)
+    for column in columns.values():
+        if column.levels is None:
+            matrix[:, place] = column.values
+            place += 1
+        else:
+            rest = len(column.levels) - 1
+            matrix[:, place : place + rest] = column.values[:, None] == np.arange(1, rest + 1)
+            place += rest
+    return matrix
+
+
+def _first_encoding(
+    parsed: SimpleFormula, columns: dict[str, _Column], index: pd.Index, formula: str
+) -> tuple[FloatArray, list[str], list[str], ModelSpec]:
+    from formulaic import ModelSpec
+
+    matrix, terms, encoder = _encoded(ModelSpec(formula=parsed), columns, index, formula)
+    variables = []
+    for structure in encoder.structure:
+        variables += [_readable(str(structure.term))] * len(structure.columns)
+    return matrix, terms, variables, encoder
+
+
+def _encoded(
+    encoder: ModelSpec, columns: dict[str, _Column], index: pd.Index, formula: str
+) -> tuple[FloatArray, list[str], ModelSpec]:
+    """Return the matrix, the names of its columns and the encoder with what it has learnt of the data."""
+    from formulaic.errors import FormulaicError
+
+    frame = pd.DataFrame({name: _as_series(column, index) for name, column in columns.items()}, index=index)
+    try:
+        encoded = encoder.get_model_matrix(frame, context={}, na_action="ignore", output="numpy")
+    except FormulaicError as error:
+        raise _unreadable(formula, error) from error
+    terms = [_readable(str(name)) for structure in encoded.model_spec.structure for name in structure.columns]
+    return np.asarray(encoded, dtype=np.float64), terms, encoded.model_spec
+
+
+def _as_series(column: _Column, index: pd.Index) -> pd.Series:
+    if column.levels is None:
+        return pd.Series(column.values, index=index)
+    return pd.Series(
+        pd.Categorical.from_codes(cast("Sequence[int]", column.values), categories=pd.Index(column.levels)), index=index
+    )
 
 
 def _readable(name: str) -> str:
@@ -186,11 +315,14 @@ def _readable(name: str) -> str:
     return ":".join(_CODED.sub(r"\1\2", _LEVEL.sub(r"=\1", factor)).strip() for factor in name.split(":"))
 
 
-def _check_finite(design: Design, formula: str) -> None:
-    lacking = ~np.isfinite(design.matrix)
+def _check_finite(matrix: FloatArray, terms: Sequence[str], formula: str) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(matrix.sum()):  # one pass without a copy; a sum that overflows is looked at more closely
+            return
+    lacking = ~np.isfinite(matrix)
     if not lacking.any():
         return
-    wrong = [design.terms[place] for place in np.flatnonzero(lacking.sum(axis=0))]
+    wrong = [terms[int(place)] for place in np.flatnonzero(lacking.sum(axis=0))]
     raise AnalysisError(
         "terms are not finite",
         where=f"formula {formula!r}, terms {', '.join(wrong)}",

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by, sum_from_here
+from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by
+from analyses.kernels.kaplan_meier import RiskTable, product_limit, risk_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,20 +16,29 @@ class CumulativeIncidence:
 
     Attributes
     ----------
-    times, at_risk
-        Shape ``(k,)``: the distinct exit times, increasing, and how many are at risk just before each.
+    times, at_risk, survival
+        Shape ``(k,)``: the distinct exit times, increasing, the number (weight) at risk just before each, and the
+        probability of no failure of any cause up to and including it.
     events, incidence, std_error
-        Shape ``(k, c)``: failures at, and cumulative incidence with its standard error up to, each time.
+        Shape ``(k, c)``: failures (weight) at, and cumulative incidence with its standard error up to, each time.
     """
 
     times: FloatArray
     at_risk: FloatArray
+    survival: FloatArray
     events: FloatArray
     incidence: FloatArray
     std_error: FloatArray
 
 
-def cumulative_incidence(durations: FloatArray, causes: IntArray, *, n_causes: int) -> CumulativeIncidence:
+def cumulative_incidence(
+    durations: FloatArray,
+    causes: IntArray,
+    *,
+    n_causes: int,
+    weights: FloatArray | None = None,
+    entries: FloatArray | None = None,
+) -> CumulativeIncidence:
     """Estimate the Aalen-Johansen cumulative incidence of every cause.
 
     Parameters
@@ -37,15 +47,20 @@ def cumulative_incidence(durations: FloatArray, causes: IntArray, *, n_causes: i
         Shape ``(n,)``.
     causes
         Shape ``(n,)``: 0 for censored, 1 to ``n_causes`` for a failure.
+    weights
+        Shape ``(n,)``, positive. Results do not change when all are multiplied by a constant.
+    entries
+        Shape ``(n,)``, time of entry into observation, below ``durations``.
 
     Notes
     -----
     Failures of all causes at one time share the risk set just before it and leave it together; censorings at that
     time leave after them. The order of rows therefore never matters.
 
-    A row's influence on the incidence F of a cause is common to all while at risk; once out at time x it is
-    ``fixed + slope * F(t)``, the slope being its influence on log survival at x. Sums of ``fixed^2``,
-    ``fixed * slope`` and ``slope^2`` over times therefore give the variance in linear time.
+    The variance is the sum over rows of the squared weighted influence on the incidence F of a cause. While a row is
+    at risk its influence is ``common(t) - late * F(t) - offset``, ``late`` and ``offset`` being fixed by its entry
+    (zero without late entry); once out at time x it is ``fixed + slope * F(t)``, the slope being its influence on log
+    survival at x. Running sums of the products of these constants give the variance in linear time.
 
     References
     ----------
@@ -56,37 +71,49 @@ def cumulative_incidence(durations: FloatArray, causes: IntArray, *, n_causes: i
     >>> cumulative_incidence(np.array([1.0, 2.0, 3.0]), np.array([1, 2, 0]), n_causes=2).incidence.round(4).tolist()
     [[0.3333, 0.0], [0.3333, 0.3333], [0.3333, 0.3333]]
     """
-    times, index = np.unique(durations, return_inverse=True)
-    size = len(times)
-    cell = index * (n_causes + 1) + causes
-    leaving = sum_by(cell, np.ones(len(cell)), size * (n_causes + 1)).reshape(size, n_causes + 1)
-    censored, events = leaving[:, 0], leaving[:, 1:]
-    at_risk = sum_from_here(leaving.sum(axis=1))
-    failing = events.sum(axis=1)
-    survivors = at_risk - failing
-    before = np.concatenate([[1.0], np.cumprod(survivors / at_risk)[:-1]])
-    incidence = np.cumsum(before[:, None] * events / at_risk[:, None], axis=0)
+    table = risk_table(durations, causes > 0, weights=weights, entries=entries)
+    size, mass = len(table.times), np.ones(len(durations)) if weights is None else weights
+    failed = causes > 0
+    cell = table.exit_index[failed] * n_causes + causes[failed] - 1
+    events = sum_by(cell, mass[failed], size * n_causes).reshape(size, n_causes)
+    survival = product_limit(table)
+    before = np.concatenate([[1.0], survival[:-1]])
+    increments = before[:, None] * events / table.at_risk[:, None]
+    std_error = np.stack(
+        [
+            np.sqrt(_variance(table, causes, cause, before, increments[:, cause - 1], mass**2))
+            for cause in range(1, n_causes + 1)
+        ],
+        axis=1,
+    )
+    return CumulativeIncidence(table.times, table.at_risk, survival, events, np.cumsum(increments, axis=0), std_error)
 
-    spared = np.where(survivors > 0, survivors, 1.0)
-    terms = np.where(survivors > 0, failing / (at_risk * spared), 0.0)
+
+def _variance(
+    table: RiskTable, causes: IntArray, cause: int, before: FloatArray, increments: FloatArray, squared: FloatArray
+) -> FloatArray:
+    size, leaves, enters = len(table.times), table.exit_index, table.entry_index
+    terms, total = table.greenwood_terms, np.cumsum(increments)
     hazard = np.cumsum(terms)
-    hazard_before = hazard - terms
-    slope_censored, slope_failed = hazard, np.where(survivors > 0, hazard - 1.0 / spared, 0.0)
-    still = survivors - censored
-    std_error = np.zeros((size, n_causes))
-    for cause in range(n_causes):
-        share, total = events[:, cause] / at_risk, incidence[:, cause]
-        common = np.cumsum(before * share * (hazard_before - 1.0 / at_risk))
-        own = common + before / at_risk
-        other = failing - events[:, cause]
-        fixed_own, fixed_other = own - slope_failed * total, common - slope_failed * total
-        fixed_censored = common - slope_censored * total
-        constant = (events[:, cause] * fixed_own**2 + other * fixed_other**2 + censored * fixed_censored**2).cumsum()
-        cross = (
-            (events[:, cause] * fixed_own + other * fixed_other) * slope_failed
-            + censored * fixed_censored * slope_censored
-        ).cumsum()
-        square = (failing * slope_failed**2 + censored * slope_censored**2).cumsum()
-        variance = constant + 2 * total * cross + total**2 * square + still * common**2
-        std_error[:, cause] = np.sqrt(np.maximum(variance, 0.0))
-    return CumulativeIncidence(times, at_risk, events, incidence, std_error)
+    common = np.cumsum(increments * (hazard - terms - 1.0 / table.at_risk))
+    jump = np.where(table.exhausted[leaves], 0.0, (causes > 0) / table.survivors[leaves])
+    late = np.concatenate([[0.0], hazard])[enters]
+    offset = np.concatenate([[0.0], common])[enters] - late * np.concatenate([[0.0], total])[enters]
+    slope = hazard[leaves] - late - jump
+    own = (causes == cause) * (before / table.at_risk)[leaves]
+    fixed = common[leaves] - offset + own - (hazard[leaves] - jump) * total[leaves]
+
+    def out(values: FloatArray) -> FloatArray:
+        return np.asarray(np.cumsum(sum_by(leaves, squared * values, size)))
+
+    variance = out(fixed**2) + 2 * total * out(fixed * slope) + total**2 * out(slope**2)
+    present = np.cumsum(sum_by(enters, squared, size)) - np.cumsum(sum_by(leaves, squared, size))
+    variance += common**2 * present
+    if enters.any():
+
+        def within(values: FloatArray) -> FloatArray:
+            return np.asarray(np.cumsum(sum_by(enters, squared * values, size))) - out(values)
+
+        variance += total**2 * within(late**2) + within(offset**2) + 2 * total * within(late * offset)
+        variance -= 2 * common * (total * within(late) + within(offset))
+    return np.maximum(variance, 0.0)

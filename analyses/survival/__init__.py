@@ -2,6 +2,10 @@
 
 from analyses.survival.cox import CoxFit, fit_cox
 from analyses.survival.cumulative_incidence import cumulative_incidence
+from analyses.survival.fine_gray import fit_fine_gray
+from analyses.survival.fine_gray_fit import FineGrayFit
+from analyses.survival.gray import gray_test
+from analyses.survival.incidence_at import cumulative_incidence_at
 from analyses.survival.kaplan_meier import kaplan_meier, median_survival, numbers_at_risk
 from analyses.survival.logrank import logrank
 from analyses.survival.recurrent import fit_recurrent, mean_cumulative_events, recurrent_flares
@@ -11,10 +15,14 @@ from analyses.survival.subgroups import subgroup_effects
 
 __all__ = [
     "CoxFit",
+    "FineGrayFit",
     "Landmark",
     "cumulative_incidence",
+    "cumulative_incidence_at",
     "fit_cox",
+    "fit_fine_gray",
     "fit_recurrent",
+    "gray_test",
     "kaplan_meier",
     "landmark",
     "logrank",

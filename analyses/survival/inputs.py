@@ -112,12 +112,12 @@ def grouping(data: pd.DataFrame, by: str | None) -> Grouping:
     return Grouping(levels, codes)
 
 
-def stratum_codes(data: pd.DataFrame, strata: str | Sequence[str] | None) -> IntArray:
+def stratum_codes(data: pd.DataFrame, strata: str | Sequence[str] | None, *, role: str = "strata") -> IntArray:
     """Number the combinations of the strata columns from 0, shape ``(n,)``; all 0 without strata."""
     codes = np.zeros(len(data), dtype=np.intp)
     names = [strata] if isinstance(strata, str) else list(strata or [])
     for name in names:
-        levels, own = ordered_levels(existing_column(data, name, role="strata"))
+        levels, own = ordered_levels(existing_column(data, name, role=role))
         codes = np.unique(codes * len(levels) + own, return_inverse=True)[1]
     return codes
 
@@ -132,6 +132,14 @@ def check_conf_level(conf_level: float) -> None:
     if not 0 < conf_level < 1:
         raise AnalysisError(
             "a confidence level lies between 0 and 1", where="conf_level", got=str(conf_level), remedy="use 0.95"
+        )
+
+
+def check_cause(cause: object) -> None:
+    """Raise an AnalysisError unless the cause is a whole number from 1."""
+    if isinstance(cause, bool) or not isinstance(cause, int | np.integer) or cause < 1:
+        raise AnalysisError(
+            "a cause is a whole number from 1", where="cause", got=repr(cause), remedy="use a code of the event column"
         )
 
 
