@@ -10,6 +10,7 @@ from analyses.figures.forest import plot_hazard_ratios, plot_risk_differences
 from analyses.figures.love import plot_balance
 from analyses.figures.response_rates import plot_response_rates
 from analyses.figures.response_states import plot_response_states
+from analyses.figures.state_occupancy import plot_state_occupancy
 from analyses.figures.survival_curves import plot_survival
 from analyses.figures.svg import figure_svg
 from analyses.figures.swimmer import plot_swimmer
@@ -26,6 +27,7 @@ __all__ = [
     "plot_response_rates",
     "plot_response_states",
     "plot_risk_differences",
+    "plot_state_occupancy",
     "plot_survival",
     "plot_swimmer",
     "plot_trajectories",

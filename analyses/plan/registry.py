@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables
+from analyses.plan.competing import competing
 from analyses.plan.describe import describe
 from analyses.plan.later_events import after_response, poor_outcome, recurrent, subgroups
 from analyses.plan.longitudinal import longitudinal
@@ -22,7 +23,7 @@ ANALYSES: Mapping[str, tuple[Analysis, ...]] = {
     "describe": (describe,),
     "response": (response,),
     "longitudinal": (longitudinal, states),
-    "survival": (survival, poor_outcome, recurrent, after_response, subgroups),
+    "survival": (survival, competing, poor_outcome, recurrent, after_response, subgroups),
     "propensity": (propensity,),
     "realism": (realism,),
 }

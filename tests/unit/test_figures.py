@@ -18,6 +18,7 @@ from analyses.figures import (
     plot_response_rates,
     plot_response_states,
     plot_risk_differences,
+    plot_state_occupancy,
     plot_survival,
 )
 from analyses.figures.forest import difference_rows
@@ -109,8 +110,24 @@ def balance() -> ResultTable:
     )
 
 
+def occupancy() -> ResultTable:
+    course = {0.0: {"NR": 1.0}, 1.0: {"CR": 0.5, "PR": 0.2, "NR": 0.2, "flare": 0.1}, 2.0: {"CR": 0.6, "death": 0.4}}
+    states = ("CR", "PR", "NR", "flare", "eskd", "death")
+    return result_table(
+        [
+            {"group": arm, "time": time, "term": state, "estimate": shares.get(state, 0.0)}
+            for arm in ARMS
+            for time, shares in course.items()
+            for state in states
+        ],
+        statistic="state_probability",
+        time_unit="year",
+    )
+
+
 DRAWN: dict[str, Callable[[], Any]] = {
     "states": lambda: plot_response_states(states(), arms=ARMS)[0],
+    "occupancy": lambda: plot_state_occupancy(occupancy(), arms=ARMS)[0],
     "rates": lambda: plot_response_rates(rates(), arms=ARMS)[0],
     "survival": lambda: plot_survival(curves(), at_risk(), arms=ARMS)[0],
     "incidence": lambda: plot_cumulative_incidence(incidence(), arms=ARMS)[0],
@@ -134,6 +151,17 @@ def test_the_same_table_gives_the_same_bytes_as_one_well_formed_image(name: str)
     identifiers = [element.get("id") for element in root.iter() if element.get("id")]
     assert len(identifiers) == len(set(identifiers))
     assert all(str(identifier).startswith(f"{name}-") for identifier in identifiers)
+
+
+def test_states_are_stacked_to_the_whole_and_change_when_they_are_seen_to() -> None:
+    """At 1.5 years complete response still covers its share of year 1, up to 0.5; all states reach 1."""
+    panels = plot_state_occupancy(occupancy(), arms=ARMS)
+    assert len(panels) == 2
+    areas = {area.get_label(): area.get_paths()[0] for area in panels[0].collections}
+    assert list(areas) == [outcome_label(s) for s in ("CR", "PR", "NR", "flare", "eskd", "death")]
+    assert areas["Complete response"].contains_point((1.5, 0.49))
+    assert not areas["Complete response"].contains_point((1.5, 0.51))
+    assert max(path.vertices[:, 1].max() for path in areas.values()) == pytest.approx(1.0)
 
 
 def test_a_user_s_own_matplotlib_settings_change_nothing() -> None:

@@ -180,7 +180,9 @@ def test_response_differences_in_subgroups() -> None:
     assert found.loc["II", "note"] == "not estimated: nobody on b"
     assert table["estimate"].iloc[-1] == pytest.approx(204 / 217, rel=1e-12)
     assert table["note"].iloc[-1] == "df=2"
-    alone = subgroup_differences(data[data["kind"].isin(["II", "IV"])], treated="a", subgroup_col="kind", time_col=None).frame
+    alone = subgroup_differences(
+        data[data["kind"].isin(["II", "IV"])], treated="a", subgroup_col="kind", time_col=None
+    ).frame
     assert alone["note"].iloc[-1] == "no test: fewer than two subgroups have patients on both arms"
 
 
