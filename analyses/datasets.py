@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analyses.design import ELIGIBLE, Specification, apply_criteria, load_design
 from cohort.codes import Event
 from cohort.definitions import FlareDefinition, ResponseDefinition
 from cohort.errors import AnalysisError
 from cohort.flare import derive_flares
 from cohort.response import JUDGED_BY, MISSING_VALUES, derive_responses
+from cohort.results import ResultTable, result_table
 from cohort.schema import VISIT_VALUES
 from cohort.store import Cohort
 
@@ -52,6 +54,11 @@ class AnalysisData:
         The last of them in years, where survival analyses end: later follow-up is cut off.
     cohort
         The tables themselves, for what the frames do not hold: every visit, every event.
+    design
+        The design of the comparison: eligibility, estimand, what is adjusted for.
+    eligibility
+        How the patients of these arms were judged by its criteria; see :func:`analyses.design.apply_criteria`. Empty in
+        frames laid out otherwise than by :func:`analysis_data`.
     """
 
     baseline: pd.DataFrame
@@ -65,12 +72,20 @@ class AnalysisData:
     months: tuple[int, ...]
     horizon_years: float
     cohort: Cohort
+    design: Specification = field(default_factory=lambda: load_design("observational"))
+    eligibility: ResultTable = field(default_factory=lambda: result_table([], statistic="count"))
 
 
 def analysis_data(
-    cohort: Cohort, *, treated: str, reference: str | None, response: ResponseDefinition, flare: FlareDefinition
+    cohort: Cohort,
+    *,
+    treated: str,
+    reference: str | None,
+    response: ResponseDefinition,
+    flare: FlareDefinition,
+    design: Specification | None = None,
 ) -> AnalysisData:
-    """Derive responses and flares from raw laboratory values and lay out the analysis frames.
+    """Choose the eligible, derive responses and flares from raw laboratory values, lay out the analysis frames.
 
     Parameters
     ----------
@@ -81,11 +96,14 @@ def analysis_data(
         out.
     response, flare
         Definitions.
+    design
+        The design of the comparison, by default the one carried for observational studies. Patients that do not meet
+        its criteria are left out of every frame.
 
     Raises
     ------
     AnalysisError
-        If an arm has no patients.
+        If an arm has no patients, or none that is eligible.
     CohortDirectoryError
         If a patient has no baseline visit.
     """
@@ -99,8 +117,14 @@ def analysis_data(
             remedy=f"both {treated} and {reference} are compared" if reference else f"{treated} is analysed",
         )
     if found - set(wanted):
-        cohort = _of_arms(cohort, wanted)
+        cohort = _of_patients(cohort, cohort.patients.loc[cohort.patients["arm"].isin(wanted), "patient_id"])
+    design = load_design("observational") if design is None else design
     baseline = _baseline(cohort)
+    eligible = apply_criteria(baseline, design.eligibility)
+    if len(eligible.data) < len(baseline):
+        _require_every_arm(eligible.flow, design)
+        baseline = eligible.data.reset_index(drop=True)
+        cohort = _of_patients(cohort, baseline["patient_id"])
     judged = derive_responses(cohort.patients, cohort.visits, response).merge(
         _measured(cohort.visits), on=["patient_id", "visit_month"]
     )
@@ -122,12 +146,25 @@ def analysis_data(
         months=months,
         horizon_years=horizon_years,
         cohort=cohort,
+        design=design,
+        eligibility=eligible.flow,
     )
 
 
-def _of_arms(cohort: Cohort, arms: list[str]) -> Cohort:
-    """Return the patients of some arms with all that is on record of them."""
-    ids = cohort.patients.loc[cohort.patients["arm"].isin(arms), "patient_id"]
+def _require_every_arm(flow: ResultTable, design: Specification) -> None:
+    counts = flow.frame[flow.frame["group"].notna().to_numpy() & flow.frame["term"].eq(ELIGIBLE).to_numpy()]
+    nobody = counts.loc[counts["estimate"].eq(0).to_numpy(), "group"].tolist()
+    if nobody:
+        raise AnalysisError(
+            "nobody is eligible",
+            where=f"design {design.name}, arm {', '.join(nobody)}",
+            got="; ".join(one.reason for one in design.eligibility),
+            remedy="check the columns of the criteria, or name another design",
+        )
+
+
+def _of_patients(cohort: Cohort, ids: pd.Series[str]) -> Cohort:
+    """Return some patients with all that is on record of them."""
 
     def theirs(frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["patient_id"].isin(ids)].reset_index(drop=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analyses.design.diagram import CausalDiagram, read_diagram
 from analyses.design.diagram_table import diagram_table
-from analyses.design.eligibility import Criterion, EligibleCohort, apply_criteria
+from analyses.design.eligibility import ELIGIBLE, Criterion, EligibleCohort, apply_criteria
 from analyses.design.specification import (
     TARGET_POPULATION,
     Estimand,
@@ -16,6 +16,7 @@ from analyses.design.specification import (
 from analyses.design.target_trial import target_trial_table
 
 __all__ = [
+    "ELIGIBLE",
     "TARGET_POPULATION",
     "CausalDiagram",
     "Criterion",

@@ -11,7 +11,7 @@ import pandas as pd
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 
-ASSESSED, ELIGIBLE, ANALYSED = "assessed for eligibility", "eligible", "analysed"
+ASSESSED, ELIGIBLE = "assessed for eligibility", "eligible"
 
 
 @dataclass(frozen=True, slots=True)

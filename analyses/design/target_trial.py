@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from analyses.design.eligibility import ELIGIBLE, EligibleCohort
+from analyses.design.eligibility import ELIGIBLE
 from analyses.design.specification import TARGET_POPULATION, Specification
 from cohort.results import ResultTable, result_table
 
 TARGET_TRIAL, EMULATION = "target trial", "emulation"
 
 
-def target_trial_table(specification: Specification, eligible: EligibleCohort | None = None) -> ResultTable:
+def target_trial_table(specification: Specification, flow: ResultTable | None = None) -> ResultTable:
     """Lay out each component of the target trial and how the data emulate it.
 
     Parameters
     ----------
     specification
         The design.
-    eligible
-        The cohort after its criteria; its numbers are filled in.
+    flow
+        How patients were judged by its criteria (:func:`analyses.design.apply_criteria`); its numbers are filled in.
 
     Returns
     -------
@@ -62,8 +62,8 @@ def target_trial_table(specification: Specification, eligible: EligibleCohort | 
     for term, trial, emulation in components:
         rows.append({"term": term, "group": TARGET_TRIAL, "note": trial})
         rows.append({"term": term, "group": EMULATION, "note": emulation})
-    if eligible is not None:
-        everybody = eligible.flow.frame[eligible.flow.frame["group"].isna()].set_index("term")
+    if flow is not None:
+        everybody = flow.frame[flow.frame["group"].isna()].set_index("term")
         place = next(k for k, row in enumerate(rows) if row["term"] == "eligibility criteria") + 1
         rows[place] |= {"estimate": everybody.loc[ELIGIBLE, "estimate"], "n": everybody.loc[ELIGIBLE, "n"]}
     return result_table(rows, analysis="design", population=str(population), statistic="description")

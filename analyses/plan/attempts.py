@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analyses.datasets import AnalysisData
-from analyses.plan.formulas import OUTCOMES
 from analyses.plan.labels import in_population
+from analyses.plan.variables import OUTCOMES
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, concat_results, result_table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analyses.datasets import AnalysisData
 from analyses.flow import missing_values, patient_flow, response_states, responses_not_assessable
 from analyses.plan.attempts import Tables, attempt
-from analyses.plan.formulas import TABLE_ONE
+from analyses.plan.variables import TABLE_ONE
 
 
 def describe(data: AnalysisData) -> Tables:

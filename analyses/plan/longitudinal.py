@@ -5,7 +5,6 @@ from __future__ import annotations
 from analyses.complete_cases import complete_cases
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables, attempt, reference_arm
-from analyses.plan.formulas import ADJUSTMENT
 from cohort.results import ResultTable
 
 
@@ -18,8 +17,10 @@ def longitudinal(data: AnalysisData) -> Tables:
 
     def standardised() -> ResultTable:
         reference = reference_arm(data)
-        cases = complete_cases(data.responses, ADJUSTMENT)
-        return cases.noted(marginal_response(cases.rows, reference=reference, outcome="CR", adjust=ADJUSTMENT))
+        cases = complete_cases(data.responses, data.design.outcome_formula)
+        return cases.noted(
+            marginal_response(cases.rows, reference=reference, outcome="CR", adjust=data.design.outcome_formula)
+        )
 
     def over_time() -> ResultTable:
         reference_arm(data)

@@ -9,7 +9,6 @@ import pandas as pd
 from analyses.complete_cases import complete_cases
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables, attempt, failure, reference_arm
-from analyses.plan.formulas import PROPENSITY
 from analyses.plan.labels import in_population, with_term, with_treated
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, concat_results
@@ -27,9 +26,9 @@ def propensity(data: AnalysisData) -> Tables:
 
     try:
         reference_arm(data)
-        cases = complete_cases(with_treated(data), PROPENSITY)
+        cases = complete_cases(with_treated(data), data.design.treatment_formula)
         frame = cases.rows
-        fit = fit_propensity(frame, PROPENSITY, treatment_col="arm", treated=data.treated)
+        fit = fit_propensity(frame, data.design.treatment_formula, treatment_col="arm", treated=data.treated)
     except AnalysisError as error:
         names = (
             "propensity_score",

@@ -8,6 +8,7 @@ from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables
 from analyses.plan.competing import competing
 from analyses.plan.describe import describe
+from analyses.plan.design import design
 from analyses.plan.later_events import after_response, poor_outcome, recurrent, subgroups
 from analyses.plan.longitudinal import longitudinal
 from analyses.plan.propensity import propensity
@@ -20,6 +21,7 @@ from cohort.errors import UsageError
 Analysis = Callable[[AnalysisData], Tables]
 
 ANALYSES: Mapping[str, tuple[Analysis, ...]] = {
+    "design": (design,),
     "describe": (describe,),
     "response": (response,),
     "longitudinal": (longitudinal, states),
@@ -66,8 +68,13 @@ def run_analyses(data: AnalysisData, *, only: Sequence[str] | None = None) -> Ta
 
 
 def run_group(data: AnalysisData, name: str) -> Tables:
-    """Run one group of analyses, as :func:`run_analyses` runs several."""
+    """Run one group of analyses, as :func:`run_analyses` runs several.
+
+    The metadata of every table say how many patients were assessed for eligibility, left out and why, and eligible.
+    """
     tables: Tables = {}
     for analysis in ANALYSES[name]:
         tables |= analysis(data)
-    return tables
+    everybody = data.eligibility.frame[data.eligibility.frame["group"].isna().to_numpy()]
+    flow = {str(term): int(count) for term, count in zip(everybody["term"], everybody["estimate"], strict=True)}
+    return {key: table.with_metadata(design=data.design.name, flow=flow) for key, table in tables.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from analyses.complete_cases import complete_cases
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables, attempt, attempt_pair, reference_arm
-from analyses.plan.formulas import ADJUSTMENT
 from analyses.plan.labels import in_population, in_years, with_treated
 from cohort.results import ResultTable, concat_results
 
@@ -38,7 +37,7 @@ def survival(data: AnalysisData) -> Tables:
         return logrank(frame, by="arm", duration_col="years", event_col="event")
 
     models = [attempt_pair("cox", lambda: cox("treated", "unadjusted"), "unadjusted")]
-    models.append(attempt_pair("cox", lambda: cox(f"treated + {ADJUSTMENT}", "adjusted"), "adjusted"))
+    models.append(attempt_pair("cox", lambda: cox(f"treated + {data.design.outcome_formula}", "adjusted"), "adjusted"))
     tables = {
         "flare_free_survival": lambda: kaplan_meier(frame, by="arm", duration_col="years", event_col="event"),
         "flare_free_at_risk": lambda: numbers_at_risk(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,12 +19,20 @@ def analyze(
         typer.Option(
             "--only",
             metavar="NAMES",
-            help="Comma-separated: describe, response, longitudinal, survival, propensity, realism.",
+            help="Comma-separated: design, describe, response, longitudinal, survival, propensity, realism.",
         ),
     ] = None,
     arms: Annotated[
         str | None,
         typer.Option("--arms", metavar="A,B", help="The two arms to compare, the reference last, if there are more."),
+    ] = None,
+    design: Annotated[
+        str | None,
+        typer.Option(
+            "--design",
+            metavar="NAME|FILE",
+            help="Design of the comparison: observational, randomised, or a TOML file; by default as the study was.",
+        ),
     ] = None,
     replicate: Annotated[
         int | None,
@@ -46,9 +55,10 @@ def analyze(
     opened = open_single_cohort(cohort, replicate)
     require_sound(opened)
     with new_directory(out, overwrite=overwrite) as folder:
-        data = prepare(opened, arms)
+        data = prepare(opened, arms, design)
         tables = run_analyses(data, only=groups)
         chosen = "" if arms is None else f" --arms {arms}"
+        chosen += "" if design is None else f" --design {Path(design).name}"
         chosen += "" if replicate is None else f" --replicate {replicate}"
         write_results(folder, opened, data, tables, None, f"lncohort analyze DIR{chosen} --out {out.name}")
     for name in tables:

@@ -166,7 +166,7 @@ def derive_into(folder: Path, cohort: Cohort, definitions: Sequence[ResponseDefi
     return tables
 
 
-def prepare(opened: OpenedCohort, arms: str | None = None) -> AnalysisData:
+def prepare(opened: OpenedCohort, arms: str | None = None, design: str | None = None) -> AnalysisData:
     """Lay out the analysis frames of a cohort under the study's definition.
 
     Parameters
@@ -176,16 +176,28 @@ def prepare(opened: OpenedCohort, arms: str | None = None) -> AnalysisData:
     arms
         Codes of two arms with a comma between them, the reference last; by default both arms of a study of two, or the
         only arm.
+    design
+        Name or path of the design, by default the one for the study's way of assigning treatment.
 
     Raises
     ------
     UsageError
         If ``arms`` does not name two arms of the study, or is needed and not given.
+    DesignError
+        If the design is unknown or its file is wrong.
     """
     from analyses.datasets import analysis_data
+    from analyses.design import load_design
 
     treated, reference = compared_arms(opened.study, arms)
-    return analysis_data(opened.cohort, treated=treated, reference=reference, response=KIM2025, flare=KDIGO_2012)
+    return analysis_data(
+        opened.cohort,
+        treated=treated,
+        reference=reference,
+        response=KIM2025,
+        flare=KDIGO_2012,
+        design=load_design(opened.study.assignment.value if design is None else design),
+    )
 
 
 def compared_arms(study: Study, named: str | None) -> tuple[str, str | None]:

@@ -132,7 +132,7 @@ def test_a_design_is_read_from_a_path_or_refused_by_name(tmp_path):
 
 def test_the_target_trial_stands_beside_its_emulation_with_the_numbers_of_the_cohort():
     eligible = apply_criteria(patients(), [ADULT])
-    frame = target_trial_table(load_design("observational"), eligible).frame
+    frame = target_trial_table(load_design("observational"), eligible.flow).frame
     assert (frame.groupby("term")["group"].apply(list).map(len) == 2).all()
     row = frame[(frame["term"] == "eligibility criteria") & (frame["group"] == "emulation")].iloc[0]
     assert (row["estimate"], row["n"]) == (2, 5)

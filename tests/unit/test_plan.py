@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from analyses.datasets import AnalysisData, analysis_data
+from analyses.design import Criterion, Specification, load_design
 from analyses.flow import patient_flow, response_states
 from analyses.plan import ANALYSES, run_analyses
 from analyses.reproduction import Verdict, reproduction_ledger, unmet_rates
@@ -32,8 +33,10 @@ def made(record: Study) -> Cohort:
     return generate_exact(record, seed=3).cohort
 
 
-def laid_out(cohort: Cohort) -> AnalysisData:
-    return analysis_data(cohort, treated="tacrolimus", reference="no_tacrolimus", response=KIM2025, flare=KDIGO_2012)
+def laid_out(cohort: Cohort, design: Specification | None = None) -> AnalysisData:
+    return analysis_data(
+        cohort, treated="tacrolimus", reference="no_tacrolimus", response=KIM2025, flare=KDIGO_2012, design=design
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,27 @@ def test_every_analysis_gives_tidy_rows_without_failures(data: AnalysisData) -> 
     assert set(tables["flare_free_survival"].frame["time_unit"]) == {"year"}
 
 
+def test_every_table_carries_the_flow_of_patients(data: AnalysisData) -> None:
+    for table in run_analyses(data, only=["response"]).values():
+        assert table.metadata["design"] == "observational"
+        flow = table.metadata["flow"]
+        assert flow["assessed for eligibility"] == flow["eligible"] == 179
+
+
+def test_the_ineligible_are_in_no_frame_and_an_arm_without_eligible_patients_is_refused(made: Cohort) -> None:
+    old = Criterion("younger than 30 years", "age_years", at_least=30)
+    design = replace(load_design("observational"), eligibility=(old,))
+    data = laid_out(made, design=design)
+    left = set(made.patients.loc[made.patients["age_years"] >= 30, "patient_id"])
+    assert 0 < len(left) < 179
+    for frame in (data.baseline, data.event_free, data.cohort.patients, data.cohort.visits):
+        assert set(frame["patient_id"]) == left
+    assert set(data.responses["patient_id"]) <= left
+    nobody = replace(design, eligibility=(replace(old, at_least=200),))
+    with pytest.raises(AnalysisError, match="nobody is eligible; got younger than 30 years"):
+        laid_out(made, design=nobody)
+
+
 def test_only_runs_what_is_asked(data: AnalysisData) -> None:
     assert set(run_analyses(data, only=["describe"])) == {
         "patient_flow", "missing_values", "response_not_assessable", "table_one", "response_states",
@@ -108,7 +132,7 @@ def test_what_the_data_cannot_support_is_a_row_that_says_why(made: Cohort) -> No
     failed = notes.dropna()
     assert failed.str.startswith("not estimated: ").any()
     assert failed.str.contains("refractory|sex").any()
-    assert set(ANALYSES) == {"describe", "response", "longitudinal", "survival", "propensity", "realism"}
+    assert set(ANALYSES) == {"design", "describe", "response", "longitudinal", "survival", "propensity", "realism"}
 
 
 def test_an_empty_arm_is_refused(made: Cohort) -> None:

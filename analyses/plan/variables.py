@@ -1,18 +1,9 @@
-"""What the prespecified analyses adjust for, compare and describe."""
+"""What the prespecified analyses compare and describe."""
 
 from __future__ import annotations
 
 OUTCOMES = ("CR", "PR", "CR or PR")
 """Response outcomes analysed at every visit."""
-
-ADJUSTMENT = "age_years + class_v + chronicity_index + refractory + log_upcr + log_creatinine"
-"""Covariates of the adjusted outcome models: few, since a cohort of this size has some forty events."""
-
-PROPENSITY = (
-    "age_years + sex + sle_duration_years + class_v + activity_index + chronicity_index + hypertension + refractory"
-    " + log_upcr + log_creatinine + albumin_g_dl + index_year"
-)
-"""Covariates of the propensity model: known at the index date, not affected by the treatment."""
 
 TABLE_ONE = (
     "age_years", "sex", "ethnicity", "site", "sle_duration_years", "isn_rps_class", "class_v", "activity_index",
