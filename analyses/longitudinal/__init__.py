@@ -5,13 +5,17 @@ from __future__ import annotations
 from analyses.histories import response_history, visit_states
 from analyses.longitudinal.gee import GeeFit, fit_gee
 from analyses.longitudinal.marginal import marginal_response
+from analyses.longitudinal.mixed import fit_mixed
+from analyses.longitudinal.mixed_fit import MixedFit
 from analyses.longitudinal.occupancy import mean_time_in_state, state_occupancy
 from analyses.longitudinal.transitions import transition_counts, transition_probabilities
 from analyses.longitudinal.visit_transitions import visit_transitions
 
 __all__ = [
     "GeeFit",
+    "MixedFit",
     "fit_gee",
+    "fit_mixed",
     "marginal_response",
     "mean_time_in_state",
     "response_history",
