@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analyses.histories import response_history, visit_states
 from analyses.longitudinal.gee import GeeFit, fit_gee
+from analyses.longitudinal.laboratory import LaboratoryCourse, egfr_slopes, laboratory_course, proteinuria_course
 from analyses.longitudinal.marginal import marginal_response
 from analyses.longitudinal.mixed import fit_mixed
 from analyses.longitudinal.mixed_fit import MixedFit
@@ -13,11 +14,15 @@ from analyses.longitudinal.visit_transitions import visit_transitions
 
 __all__ = [
     "GeeFit",
+    "LaboratoryCourse",
     "MixedFit",
+    "egfr_slopes",
     "fit_gee",
     "fit_mixed",
+    "laboratory_course",
     "marginal_response",
     "mean_time_in_state",
+    "proteinuria_course",
     "response_history",
     "state_occupancy",
     "transition_counts",

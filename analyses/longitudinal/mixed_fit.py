@@ -175,12 +175,12 @@ class MixedFit:
         AnalysisError
             A column is not of the formula, a covariate changes within a patient, or there is no such reference.
         """
-        groups, times = self._levels(group_col), sorted(set(self.data[time_col].tolist()))
+        groups = self._levels(group_col)
+        self._levels(time_col)
         if reference is not None:
             require_level(groups, reference, where=f"trajectory, column {group_col}")
-        means = {
-            (group, time): self._standardised(group_col, group, time_col, time) for group in groups for time in times
-        }
+        cells = [(group, time) for group in groups for time in sorted(set(self.data[time_col].tolist()))]
+        means = dict(zip(cells, self._standardised(group_col, time_col, cells), strict=True))
         rows: list[dict[str, object]] = [
             {"group": group, "time": float(time), "statistic": "mean"} | self._combination(mean, tested=False)
             for (group, time), mean in means.items()
@@ -229,10 +229,11 @@ class MixedFit:
         return self._results(rows)
 
     def _slope(self, group_col: str, group: str, time_col: str) -> FloatArray:
+        self._levels(time_col)
         if not pd.api.types.is_numeric_dtype(self.data[time_col]):
             raise AnalysisError("the time must be a number", where=f"slopes, column {time_col}", remedy="convert it")
         low, high = float(self.data[time_col].min()), float(self.data[time_col].max())
-        at = [self._standardised(group_col, group, time_col, when) for when in (low, (low + high) / 2, high)]
+        at = self._standardised(group_col, time_col, [(group, when) for when in (low, (low + high) / 2, high)])
         bend = np.abs(at[0] + at[2] - 2 * at[1]).max()
         if bend > _STRAIGHT * max(1.0, float(np.abs(at).max())):
             raise AnalysisError(
@@ -253,11 +254,10 @@ class MixedFit:
             )
         return sorted(set(as_text(self.data[group_col]).tolist()))
 
-    def _standardised(self, group_col: str, group: str, time_col: str, time: float) -> FloatArray:
-        """Mean design row over the patients, put into one group and at one time."""
-        self._levels(time_col)
-        others = [name for name in self.data.columns if name not in (group_col, time_col, self.subject_col)]
+    def _standardised(self, group_col: str, time_col: str, cells: list[tuple[str, float]]) -> FloatArray:
+        """Mean design row over the patients, put into the group and at the time of each cell; one row per cell."""
         patients = self.data.drop_duplicates(self.subject_col)
+        others = [name for name in self.data.columns if name not in (group_col, time_col, self.subject_col)]
         changing = [name for name in others if len(self.data.drop_duplicates([self.subject_col, name])) > len(patients)]
         if changing:
             raise AnalysisError(
@@ -267,8 +267,14 @@ class MixedFit:
                 remedy="use predict() at rows of your choice, or baseline values",
             )
         as_found = {str(value): value for value in self.data[group_col].tolist()}
-        moved = patients.assign(**{group_col: as_found[group], time_col: time})
-        return np.asarray(self._design(moved).mean(axis=0))
+        distinct = patients.groupby(others, sort=False, observed=True).size() if others else pd.Series([len(patients)])
+        covariates = distinct.index.to_frame(index=False)[others]
+        moved = pd.concat(
+            [covariates.assign(**{group_col: as_found[group], time_col: time}) for group, time in cells],
+            ignore_index=True,
+        )
+        rows = self._design(moved).reshape(len(cells), len(distinct), len(self.terms))
+        return np.asarray(np.average(rows, axis=1, weights=distinct.to_numpy(dtype=np.float64)))
 
     def _design(self, new: pd.DataFrame) -> FloatArray:
         right = formula_sides(self.formula, where="MixedFit")[1]
