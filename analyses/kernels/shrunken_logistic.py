@@ -15,6 +15,7 @@ PRIOR_SD = 2.5
 INTERCEPT_PRIOR_SD = 10.0
 _MAX_ITERATIONS = 100
 _TOLERANCE = 1e-9
+_ROUNDING = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,23 +86,22 @@ def fit_shrunken_logistic(
     spread = 2 * columns.std(axis=0)
     scale = np.where(spread > 0, spread, 1.0)
     design = np.column_stack([np.ones(len(columns)), (columns - centre) / scale])
+    sign = 2 * outcome - 1
     precision = np.diag([INTERCEPT_PRIOR_SD**-2] + [PRIOR_SD**-2] * columns.shape[1])
     coefficients = np.zeros(design.shape[1]) if start is None else start
-    value = _objective(design, outcome, precision, coefficients)
+    value = _objective(design, sign, precision, coefficients)
     for _ in range(_MAX_ITERATIONS):
         probability = expit(design @ coefficients)
         gradient = design.T @ (outcome - probability) - precision @ coefficients
         step = np.linalg.solve(_information(design, probability) + precision, gradient)
-        length = 1.0
-        moved = _objective(design, outcome, precision, coefficients + step)
-        while (
-            moved < value - 1e-12 * abs(value) and length > _TOLERANCE
-        ):  # the objective is concave: shorter steps rise
-            length /= 2
-            moved = _objective(design, outcome, precision, coefficients + length * step)
-        coefficients, value = coefficients + length * step, moved
         if float(np.abs(step).max()) < _TOLERANCE:
             break
+        moved = _objective(design, sign, precision, coefficients + step)
+        # The objective is concave, so that a short enough step rises; a fall by rounding does not count.
+        while moved < value - _ROUNDING * (1 + abs(value)):
+            step = step / 2
+            moved = _objective(design, sign, precision, coefficients + step)
+        coefficients, value = coefficients + step, moved
     factor = np.linalg.cholesky(_information(design, expit(design @ coefficients)) + precision)
     return ShrunkenLogistic(centre, scale, np.asarray(coefficients), np.asarray(factor))
 
@@ -110,6 +110,7 @@ def _information(design: FloatArray, probability: FloatArray) -> FloatArray:
     return np.asarray((design * (probability * (1 - probability))[:, None]).T @ design)
 
 
-def _objective(design: FloatArray, outcome: FloatArray, precision: FloatArray, coefficients: FloatArray) -> float:
-    eta = design @ coefficients
-    return float(outcome @ eta - np.logaddexp(0.0, eta).sum() - 0.5 * coefficients @ precision @ coefficients)
+def _objective(design: FloatArray, sign: FloatArray, precision: FloatArray, coefficients: FloatArray) -> float:
+    """Log posterior, without the cancellation of its usual form where fitted probabilities are near 0 or 1."""
+    log_likelihood = -np.logaddexp(0.0, -sign * (design @ coefficients)).sum()
+    return float(log_likelihood - 0.5 * coefficients @ precision @ coefficients)
