@@ -20,55 +20,53 @@ _ROUNDING = 1e-10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShrunkenLogistic:
-    """A logistic regression at its posterior mode.
+    """Logistic regressions at their posterior modes; ``...`` are the axes of fits made together, if any.
 
     Attributes
     ----------
     centre, scale
-        Shape (p,): mean and twice the standard deviation of each column; a constant column has scale 1.
+        Shape (..., p): mean and twice the standard deviation of each column; a constant column has scale 1.
     coefficients
-        Shape (1 + p,): the intercept at the centre, then coefficients of the scaled columns.
-    factor
-        Lower Cholesky factor of the posterior precision at the mode, shape (1 + p, 1 + p).
+        Shape (..., 1 + p): the intercept at the centre, then coefficients of the scaled columns.
     """
 
     centre: FloatArray
     scale: FloatArray
     coefficients: FloatArray
-    factor: FloatArray
 
-    def probability(self, columns: FloatArray, coefficients: FloatArray | None = None) -> FloatArray:
-        """Return fitted probabilities of rows, shape (n,), at the mode or at other coefficients."""
-        used = self.coefficients if coefficients is None else coefficients
-        return np.asarray(expit(used[0] + (columns - self.centre) / self.scale @ used[1:]))
-
-    def draw(self, random: np.random.Generator) -> FloatArray:
-        """Draw coefficients from the normal approximation of the posterior."""
-        return np.asarray(
-            self.coefficients + np.linalg.solve(self.factor.T, random.standard_normal(len(self.coefficients)))
-        )
+    def probability(self, columns: FloatArray) -> FloatArray:
+        """Return fitted probabilities of rows, shape (..., n)."""
+        scaled = (columns - self.centre[..., None, :]) / self.scale[..., None, :]
+        return np.asarray(expit(self.coefficients[..., :1] + _times(scaled, self.coefficients[..., 1:])))
 
 
 def fit_shrunken_logistic(
-    columns: FloatArray, outcome: FloatArray, start: FloatArray | None = None
+    columns: FloatArray,
+    outcome: FloatArray,
+    *,
+    weights: FloatArray | None = None,
+    start: FloatArray | None = None,
 ) -> ShrunkenLogistic:
     """Find the posterior mode under independent normal priors with mean zero.
 
     Parameters
     ----------
     columns
-        Shape (n, p), without an intercept. Columns may be constant or collinear: the prior decides between them.
+        Shape (..., n, p), without an intercept. Columns may be constant or collinear: the prior decides between them.
+        Leading axes are separate fits of one outcome.
     outcome
         Shape (n,), zeros and ones; may be all the same.
+    weights
+        Of the rows in the likelihood, shape (..., n), positive; by default 1.
     start
-        Coefficients to start from, as a fit of nearly the same data has them.
+        Coefficients to start from, as fits of nearly the same data have them, shape (..., 1 + p).
 
     Returns
     -------
     ShrunkenLogistic
         Columns are centred and divided by twice their standard deviation; a coefficient then has prior standard
         deviation 2.5 and the intercept 10. With hundreds of patients this moves a well-determined coefficient by
-        little, and it keeps one that the data leave infinite within reach.
+        little, and it keeps one that the data leave infinite within reach. A fit does not depend on those beside it.
 
     References
     ----------
@@ -82,35 +80,47 @@ def fit_shrunken_logistic(
     >>> bool(0.5 < fit.probability(np.array([[1.0]]))[0] < 1)
     True
     """
-    centre = columns.mean(axis=0)
-    spread = 2 * columns.std(axis=0)
+    centre = columns.mean(axis=-2)
+    spread = 2 * columns.std(axis=-2)
     scale = np.where(spread > 0, spread, 1.0)
-    design = np.column_stack([np.ones(len(columns)), (columns - centre) / scale])
+    scaled = (columns - centre[..., None, :]) / scale[..., None, :]
+    design = np.concatenate([np.ones((*scaled.shape[:-1], 1)), scaled], axis=-1)
+    precision = np.array([INTERCEPT_PRIOR_SD**-2] + [PRIOR_SD**-2] * columns.shape[-1])
     sign = 2 * outcome - 1
-    precision = np.diag([INTERCEPT_PRIOR_SD**-2] + [PRIOR_SD**-2] * columns.shape[1])
-    coefficients = np.zeros(design.shape[1]) if start is None else start
-    value = _objective(design, sign, precision, coefficients)
+    weight = np.ones(len(outcome)) if weights is None else weights
+    coefficients = np.zeros((*scale.shape[:-1], len(precision))) if start is None else start
+    value = _objective(design, sign, weight, precision, coefficients)
+    moving = np.ones(value.shape, dtype=np.bool_)
     for _ in range(_MAX_ITERATIONS):
-        probability = expit(design @ coefficients)
-        gradient = design.T @ (outcome - probability) - precision @ coefficients
-        step = np.linalg.solve(_information(design, probability) + precision, gradient)
-        if float(np.abs(step).max()) < _TOLERANCE:
+        probability = expit(_times(design, coefficients))
+        gradient = _times(np.swapaxes(design, -1, -2), weight * (outcome - probability)) - precision * coefficients
+        step = np.linalg.solve(
+            _precision(design, weight * probability * (1 - probability), precision), gradient[..., None]
+        )[..., 0]
+        moving &= np.abs(step).max(axis=-1) >= _TOLERANCE
+        if not moving.any():
             break
-        moved = _objective(design, sign, precision, coefficients + step)
+        step = np.where(moving[..., None], step, 0.0)
+        moved = _objective(design, sign, weight, precision, coefficients + step)
         # The objective is concave, so that a short enough step rises; a fall by rounding does not count.
-        while moved < value - _ROUNDING * (1 + abs(value)):
-            step = step / 2
-            moved = _objective(design, sign, precision, coefficients + step)
+        while (worse := moved < value - _ROUNDING * (1 + np.abs(value))).any():
+            step = np.where(worse[..., None], step / 2, step)
+            moved = _objective(design, sign, weight, precision, coefficients + step)
         coefficients, value = coefficients + step, moved
-    factor = np.linalg.cholesky(_information(design, expit(design @ coefficients)) + precision)
-    return ShrunkenLogistic(centre, scale, np.asarray(coefficients), np.asarray(factor))
+    return ShrunkenLogistic(centre, scale, np.asarray(coefficients))
 
 
-def _information(design: FloatArray, probability: FloatArray) -> FloatArray:
-    return np.asarray((design * (probability * (1 - probability))[:, None]).T @ design)
+def _times(matrix: FloatArray, vector: FloatArray) -> FloatArray:
+    return np.asarray((matrix @ vector[..., None])[..., 0])
 
 
-def _objective(design: FloatArray, sign: FloatArray, precision: FloatArray, coefficients: FloatArray) -> float:
+def _precision(design: FloatArray, variance: FloatArray, prior: FloatArray) -> FloatArray:
+    return np.asarray(np.swapaxes(design * variance[..., None], -1, -2) @ design + np.diag(prior))
+
+
+def _objective(
+    design: FloatArray, sign: FloatArray, weight: FloatArray, prior: FloatArray, coefficients: FloatArray
+) -> FloatArray:
     """Log posterior, without the cancellation of its usual form where fitted probabilities are near 0 or 1."""
-    log_likelihood = -np.logaddexp(0.0, -sign * (design @ coefficients)).sum()
-    return float(log_likelihood - 0.5 * coefficients @ precision @ coefficients)
+    log_likelihood = -(weight * np.logaddexp(0.0, -sign * _times(design, coefficients))).sum(axis=-1)
+    return np.asarray(log_likelihood - 0.5 * (prior * coefficients**2).sum(axis=-1))

@@ -62,7 +62,7 @@ def laboratory_course(data: AnalysisData, *, column: str) -> LaboratoryCourse:
     Returns
     -------
     LaboratoryCourse
-        The remark reads ``left out: 12 of 800 scheduled visits without upcr_g_g, 3 after kidney failure``.
+        The remark reads ``left out of 800 scheduled visits: 12 without upcr_g_g, 3 after kidney failure``.
 
     Raises
     ------

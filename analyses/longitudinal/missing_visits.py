@@ -136,8 +136,9 @@ def missing_visit_strategies(
     arms = sorted(set(layout.arm.tolist()))
     if reference is not None:
         require_level(arms, reference, where=f"{_WHERE}, column arm")
-    random = SeedTree(seed).child("response imputation").generator()
-    completed = impute_states(layout.known, layout.covariates, imputations=imputations, random=random)
+    tree = SeedTree(seed).child("response imputation")
+    random = [tree.child(number).generator() for number in range(imputations)]
+    completed = impute_states(layout.known, layout.covariates, random=random)
     weights = _weights(layout)
     rows: list[dict[str, object]] = []
     for strategy in STRATEGIES:
