@@ -148,61 +148,6 @@ def build_design(formula: str, data: pd.DataFrame, *, intercept: bool) -> Design
     return Design(matrix, tuple(terms), tuple(variables), formula, levels, encoder)
 
 
-def build_design_like(formula: str, data: pd.DataFrame, new: pd.DataFrame, *, intercept: bool) -> Design:
-    """Build the design of ``new`` rows with the levels, references and transforms that ``data`` fixed.
-
-    Parameters
-    ----------
-    formula, data, intercept
-        As :func:`build_design` had them.
-    new
-        Other rows with the columns of the formula.
-
-    Returns
-    -------
-    Design
-        The columns of ``build_design(formula, data, intercept=intercept)``; one row per row of ``new``.
-
-    Raises
-    ------
-    AnalysisError
-        As :func:`build_design`; also when ``new`` has a level that ``data`` does not.
-
-    Examples
-    --------
-    >>> data = pd.DataFrame({"arm": ["a", "b", "b"], "age": [30.0, 40.0, 50.0]})
-    >>> build_design_like("arm + age", data, data.tail(1), intercept=False).matrix.tolist()
-    [[1.0, 50.0]]
-    """
-    parsed = _parse(formula)
-    columns = sorted(str(name) for name in parsed.required_variables)
-    prepared = pd.DataFrame({name: _prepared(data, name, formula) for name in columns}, index=data.index)
-    spec = parsed.get_model_matrix(prepared, context={}, na_action="ignore", output="numpy").model_spec
-    asked = pd.DataFrame({name: _prepared(new, name, formula) for name in columns}, index=new.index)
-    for name in columns:
-        if isinstance(prepared[name].dtype, pd.CategoricalDtype):
-            asked[name] = _with_levels(asked[name], prepared[name].cat.categories, formula)
-    matrix = np.asarray(spec.get_model_matrix(asked, context={}), dtype=np.float64)
-    design = build_design(formula, data, intercept=intercept)
-    names = [_readable(str(column)) for structure in spec.structure for column in structure.columns]
-    kept = [place for place, name in enumerate(names) if intercept or name != "Intercept"]
-    like = Design(matrix[:, kept], design.terms, design.variables)
-    _check_finite(like, formula)
-    return like
-
-
-def _with_levels(column: pd.Series, levels: pd.Index, formula: str) -> pd.Series:
-    foreign = sorted(set(column.astype(str)) - set(levels))
-    if foreign:
-        raise AnalysisError(
-            "levels that the model was not fitted to",
-            where=f"formula {formula!r}, column {column.name}",
-            got=", ".join(foreign),
-            remedy=f"use {', '.join(levels)}",
-        )
-    return pd.Series(pd.Categorical(column.astype(str), categories=levels), index=column.index)
-
-
 def ordered_levels(values: pd.Series) -> tuple[tuple[str, ...], NDArray[np.intp]]:
     """Return the levels that occur, as text in sorted order, and each row's level number, shape ``(n,)``.
 

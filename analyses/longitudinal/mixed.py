@@ -117,6 +117,7 @@ def fit_mixed(
         subjects=len(sizes),
         largest_subject=int(sizes.max()),
         note=note,
+        design=design,
         data=data[_used(data, right, subject_col)].copy(),
     )
 

@@ -9,9 +9,8 @@ import pandas as pd
 from scipy.special import ndtr
 
 from analyses.columns import FloatArray, as_text, require_level
-from analyses.design_matrix import build_design_like
+from analyses.design_matrix import Design
 from analyses.kernels.proportions import normal_quantile
-from analyses.longitudinal.formulas import formula_sides
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 
@@ -41,6 +40,8 @@ class MixedFit:
         Numbers of rows and subjects and of rows of the largest subject.
     note
         Why the fit failed, or what to know about it (``singular fit ...``), or empty.
+    design
+        Design of the fixed effects.
     data
         The columns that the formula and the grouping use, kept for :meth:`trajectory` and :meth:`slopes`.
     """
@@ -60,6 +61,7 @@ class MixedFit:
     subjects: int
     largest_subject: int
     note: str
+    design: Design
     data: pd.DataFrame
 
     def tidy(self) -> ResultTable:
@@ -146,7 +148,7 @@ class MixedFit:
         AnalysisError
             A column is missing or incomplete, or holds a level that the model was not fitted to.
         """
-        design = self._design(new)
+        design = self.design.matrix_of(new)
         rows = [
             {"term": str(label), "statistic": "mean"} | self._combination(row, tested=False)
             for label, row in zip(new.index, design, strict=True)
@@ -273,12 +275,8 @@ class MixedFit:
             [covariates.assign(**{group_col: as_found[group], time_col: time}) for group, time in cells],
             ignore_index=True,
         )
-        rows = self._design(moved).reshape(len(cells), len(distinct), len(self.terms))
+        rows = self.design.matrix_of(moved).reshape(len(cells), len(distinct), len(self.terms))
         return np.asarray(np.average(rows, axis=1, weights=distinct.to_numpy(dtype=np.float64)))
-
-    def _design(self, new: pd.DataFrame) -> FloatArray:
-        right = formula_sides(self.formula, where="MixedFit")[1]
-        return build_design_like(right, self.data, new, intercept=True).matrix
 
     def _combination(self, weights: FloatArray, *, tested: bool) -> dict[str, object]:
         error = float(np.sqrt(weights @ self.covariance @ weights))
