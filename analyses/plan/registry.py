@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables
 from analyses.plan.competing import competing
+from analyses.plan.course import course
 from analyses.plan.describe import describe
 from analyses.plan.design import design
 from analyses.plan.later_events import after_response, poor_outcome, recurrent, subgroups
@@ -24,7 +25,7 @@ ANALYSES: Mapping[str, tuple[Analysis, ...]] = {
     "design": (design,),
     "describe": (describe,),
     "response": (response,),
-    "longitudinal": (longitudinal, states),
+    "longitudinal": (longitudinal, states, course),
     "survival": (survival, competing, poor_outcome, recurrent, after_response, subgroups),
     "propensity": (propensity,),
     "realism": (realism,),
