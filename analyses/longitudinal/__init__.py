@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from analyses.histories import response_history, visit_states
-from analyses.longitudinal.gee import GeeFit, fit_gee
+from analyses.longitudinal.gee import fit_gee
+from analyses.longitudinal.gee_fit import GeeFit
 from analyses.longitudinal.laboratory import LaboratoryCourse, egfr_slopes, laboratory_course, proteinuria_course
 from analyses.longitudinal.marginal import marginal_response
 from analyses.longitudinal.missing_visits import missing_visit_strategies
