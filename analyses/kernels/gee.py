@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from analyses.kernels.working_correlation import (
     Autoregressive,
@@ -28,12 +27,14 @@ Correlation = Literal["independence", "exchangeable", "ar1", "unstructured"]
 _MAX_ITERATIONS = 200
 _TOLERANCE = 1e-11
 """Largest last step of any linear predictor (beside its size) and of any correlation."""
-_START_TOLERANCE = 1e-4
-"""The same for the independence fit that gives the other structures their first residuals."""
+_START_TOLERANCE = 1.0
+"""Length of a step under independence after which correlation is estimated too."""
 _LARGEST_ETA = 30.0
 """Beyond it a fitted probability is 0 or 1 to thirteen digits, a fitted rate 0: the estimates run away."""
 _OVERFLOW_ETA = 300.0
 _EXACT_FIT = 1e-10
+_WELL_CONDITIONED = 1e-5
+"""Smallest share of a column left by those before it for which Cholesky serves as well as Householder."""
 
 
 class GeeStatus(Enum):
@@ -47,13 +48,14 @@ class GeeStatus(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GeeProblem:
-    """Rows sorted by cluster, the covariates in an orthonormal basis. Made by :func:`gee_problem`.
+    """Rows sorted by cluster, the covariates in a well-conditioned basis. Made by :func:`gee_problem`.
 
     Attributes
     ----------
     basis, back
-        Shapes ``(n, p)`` and ``(p, p)``: the design is ``basis @ inv(back)``, coefficients are ``back`` times those of
-        the basis. A calendar year beside an intercept ruins the information matrix of the design itself.
+        Shapes ``(n, p)`` and ``(p, p)``: ``basis = design @ back`` is nearly orthonormal, and coefficients of the
+        design are ``back`` times those of the basis. A calendar year beside an intercept ruins the information matrix
+        of the design itself.
     outcome, weights, offset
         Shape ``(n,)``.
     clusters, structure, family
@@ -91,8 +93,8 @@ class GeeSolution:
         Shape ``(n,)``, offset included, in the order of the input.
     whitened, residual
         Shapes ``(n, p)`` and ``(n,)``, sorted rows: the basis times the root of the working weights, and the Pearson
-        residuals, after the working correlation is taken out (the scale is not). Their products are the estimating
-        equations, which is all that variances need.
+        residuals, after the working correlation is taken out (the scale is not), as they were before the last,
+        vanishing step. Their products are the estimating equations, which is all that variances need.
     iterations
         Steps taken.
     """
@@ -184,137 +186,154 @@ def solve_gee(problem: GeeProblem) -> GeeSolution:
     >>> solution.coefficients.round(6).tolist(), solution.correlation.round(6).tolist()
     ([0.5], [0.333333])
     """
-    none = np.full(problem.structure.parameters, np.nan)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        state = _independent(problem, _TOLERANCE if problem.structure.parameters == 0 else _START_TOLERANCE)
-        if problem.structure.parameters == 0 or state.status is not GeeStatus.ESTIMATED:
-            return _solution(problem, state, none)
-        return _correlated(problem, state)
+        return _solved(problem)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """Where the iterations are: ``eta`` with its offset, Pearson ``residual`` and root of the working weight."""
+    """Where the iterations are: coefficients of the basis, linear predictor, mean and root of its variance."""
 
+    coefficients: FloatArray
     eta: FloatArray
     mean: FloatArray
-    pearson: FloatArray
-    root: FloatArray
-    status: GeeStatus
-    iterations: int
+    deviation: FloatArray
+    runs_away: bool
+
+    def pearson(self, problem: GeeProblem) -> FloatArray:
+        """Return the Pearson residuals, unscaled."""
+        return (problem.outcome - self.mean) / self.deviation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """One step of Fisher scoring: the state it leads to, its length, and the whitened rows it was made of."""
+
+    state: _State
+    length: float
+    rows: FloatArray
 
 
 def _orthonormal(design: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return an orthonormal basis and the matrix from its coefficients to those of the design.
-
-    Two rounds of Cholesky on scaled columns; the second removes what rounding left of the first.
-    """
-    scale = np.sqrt((design**2).sum(axis=0))
-    basis, back = design / scale, np.diag(1 / scale)
-    for _ in range(2):
-        try:
-            factor = np.linalg.inv(np.linalg.cholesky(basis.T @ basis)).T
-        except np.linalg.LinAlgError:
-            basis, triangle = np.linalg.qr(design)
-            return basis, np.linalg.inv(triangle)
-        basis, back = basis @ factor, back @ factor
-    return basis, back
+    """Return a well-conditioned basis, nearly orthonormal, and the matrix from its coefficients to the design's."""
+    products = design.T @ design
+    scale = np.sqrt(np.diag(products))
+    try:
+        factor = np.linalg.cholesky(products / np.outer(scale, scale))
+    except np.linalg.LinAlgError:
+        factor = np.zeros((1, 1))
+    if np.diag(factor).min() < _WELL_CONDITIONED:
+        basis, triangle = np.linalg.qr(design)
+        return basis, np.linalg.inv(triangle)
+    back = np.linalg.inv(factor).T / scale[:, None]
+    return design @ back, back
 
 
-def _independent(problem: GeeProblem, tolerance: float) -> _State:
-    state = _evaluated(problem, _first_eta(problem), 0)
-    # The first linear predictor is not one of the model, so the first step is of the working response itself.
-    design = problem.basis * state.root[:, None]
-    target = design.T @ (state.root * (state.eta - problem.offset) + np.sqrt(problem.weights) * state.pearson)
-    eta = problem.offset + problem.basis @ np.linalg.solve(design.T @ design, target)
-    state = _evaluated(problem, eta, 1)
-    while state.status is GeeStatus.ESTIMATED and state.iterations < _MAX_ITERATIONS:
-        design = problem.basis * state.root[:, None]
-        score = design.T @ (np.sqrt(problem.weights) * state.pearson)
-        step = problem.basis @ np.linalg.solve(design.T @ design, score)
-        state = _evaluated(problem, state.eta + step, state.iterations + 1)
-        if np.abs(step).max() <= tolerance * _size(problem, state):
-            return state
-    return _stopped(state)
-
-
-def _correlated(problem: GeeProblem, state: _State) -> GeeSolution:
-    structure, root_weight = problem.structure, np.sqrt(problem.weights)
-    scale = float(problem.weights @ state.pearson**2 / problem.weights.sum())
-    moments = structure.estimate(state.pearson / np.sqrt(scale), problem.weights)
-    while state.status is GeeStatus.ESTIMATED and state.iterations < _MAX_ITERATIONS:
-        used = structure.nearest_possible(moments)
-        rows = np.column_stack([problem.basis * state.root[:, None], root_weight * state.pearson])
-        rows = structure.whitened(rows, used)
-        products = rows.T @ rows
-        step = problem.basis @ np.linalg.solve(products[:-1, :-1], products[:-1, -1])
-        state = _evaluated(problem, state.eta + step, state.iterations + 1)
-        scale = float(problem.weights @ state.pearson**2 / problem.weights.sum())
-        before, moments = moments, structure.estimate(state.pearson / np.sqrt(scale), problem.weights)
-        moved = float(np.max(np.abs(np.nan_to_num(moments - before)), initial=0.0))
-        if np.abs(step).max() <= _TOLERANCE * _size(problem, state) and moved <= _TOLERANCE:
-            return _solution(problem, state, moments)
-    return _solution(problem, _stopped(state), moments)
-
-
-def _solution(problem: GeeProblem, state: _State, moments: FloatArray) -> GeeSolution:
-    structure, status = problem.structure, state.status
-    if status is GeeStatus.ESTIMATED and not structure.possible(moments):
-        status = GeeStatus.IMPOSSIBLE_CORRELATION
-    rows = np.column_stack([problem.basis * state.root[:, None], np.sqrt(problem.weights) * state.pearson])
-    if status is GeeStatus.ESTIMATED:
-        rows = structure.whitened(rows, moments)
-    linear_predictor, fitted = np.empty_like(state.eta), np.empty_like(state.eta)
-    linear_predictor[problem.order], fitted[problem.order] = state.eta, state.mean
-    return GeeSolution(
-        status=status,
-        coefficients=problem.back @ (problem.basis.T @ (state.eta - problem.offset)),
-        scale=float(problem.weights @ state.pearson**2 / problem.weights.sum()),
-        correlation=moments,
-        linear_predictor=linear_predictor,
-        fitted=fitted,
-        whitened=rows[:, :-1],
-        residual=rows[:, -1],
-        iterations=state.iterations,
-    )
-
-
-def _first_eta(problem: GeeProblem) -> FloatArray:
-    """Return a linear predictor near the outcome."""
-    y = problem.outcome
-    if problem.family == "binomial":
-        return np.asarray(np.where(y > 0.5, 1.0, -1.0) * np.log(3.0))
-    return np.log(y + 0.5) if problem.family == "poisson" else y
-
-
-def _evaluated(problem: GeeProblem, eta: FloatArray, iterations: int) -> _State:
-    y = problem.outcome
+def _evaluated(problem: GeeProblem, coefficients: FloatArray) -> _State:
+    eta = problem.basis @ coefficients + problem.offset
     if problem.family == "gaussian":
-        mean, variance = eta, np.ones_like(eta)
-        largest = float(np.abs(y).max())
-        # With an offset the residual is small beside the linear predictor, not the outcome.
-        exact = iterations > 0 and float(np.abs(y - mean).max()) <= _EXACT_FIT * largest
-        left = not np.isfinite(eta).all()
+        return _State(coefficients, eta, eta, np.ones_like(eta), not bool(np.isfinite(coefficients).all()))
+    lowest, highest = float(eta.min()), float(eta.max())
+    if problem.family == "binomial":
+        runs_away = not (lowest > -_LARGEST_ETA and highest < _LARGEST_ETA)
+        return _State(coefficients, eta, *_logistic(eta), runs_away)
+    runs_away = not (lowest > -_LARGEST_ETA + float(problem.offset.min()) and highest < _OVERFLOW_ETA)
+    mean = np.exp(np.minimum(eta, _OVERFLOW_ETA))
+    return _State(coefficients, eta, mean, np.sqrt(mean), runs_away)
+
+
+def _logistic(eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return probabilities and the root of their variance, without loss near zero and one."""
+    odds = np.exp(-np.abs(eta))
+    total = 1 + odds
+    return np.where(eta > 0, 1.0, odds) / total, np.sqrt(odds) / total
+
+
+def _first_coefficients(problem: GeeProblem) -> FloatArray:
+    """Return a least-squares step of the working response from means near the outcome."""
+    y, weights = problem.outcome, problem.weights
+    if problem.family == "gaussian":
+        variance, working = np.ones_like(y), y
+    elif problem.family == "binomial":
+        probability = (y + 0.5) / 2
+        variance = probability * (1 - probability)
+        working = np.log(probability / (1 - probability)) + (y - probability) / variance
     else:
-        mean = expit(eta) if problem.family == "binomial" else np.exp(np.minimum(eta, _OVERFLOW_ETA))
-        variance = mean * expit(-eta) if problem.family == "binomial" else mean
-        exact = iterations > 0 and float(np.abs(y - mean).max()) <= _EXACT_FIT * max(float(y.max()), 1.0)
-        highest = _LARGEST_ETA if problem.family == "binomial" else _OVERFLOW_ETA
-        centred = eta if problem.family == "binomial" else eta - problem.offset
-        left = not bool(np.all((centred > -_LARGEST_ETA) & (centred < highest)))
-    status = GeeStatus.EXACT_FIT if exact else GeeStatus.NOT_CONVERGED if left else GeeStatus.ESTIMATED
-    root = np.sqrt(variance)
-    return _State(eta, mean, (y - mean) / root, np.sqrt(problem.weights) * root, status, iterations)
+        variance = y + 0.1
+        working = np.log(variance) - 0.1 / variance
+    weighted = problem.basis * (weights * variance)[:, None]
+    return np.asarray(np.linalg.solve(weighted.T @ problem.basis, weighted.T @ (working - problem.offset)))
+
+
+def _step(problem: GeeProblem, state: _State, correlation: FloatArray | None) -> _Step:
+    """Take a step of Fisher scoring, under independence unless there is a correlation."""
+    root_weight = np.sqrt(problem.weights)
+    rows = np.empty((len(state.eta), problem.basis.shape[1] + 1))
+    np.multiply(problem.basis, (root_weight * state.deviation)[:, None], out=rows[:, :-1])
+    np.multiply(root_weight, state.pearson(problem), out=rows[:, -1])
+    if correlation is not None:
+        rows = problem.structure.whitened(rows, correlation)
+    products = rows.T @ rows
+    change = np.linalg.solve(products[:-1, :-1], products[:-1, -1])
+    after = _evaluated(problem, state.coefficients + change)
+    return _Step(after, float(np.abs(after.eta - state.eta).max()), rows)
+
+
+def _solved(problem: GeeProblem) -> GeeSolution:
+    structure = problem.structure
+    alone = structure.parameters == 0
+    state, moments = _evaluated(problem, _first_coefficients(problem)), np.full(structure.parameters, np.nan)
+    used: FloatArray | None = None
+    for iteration in range(1, _MAX_ITERATIONS + 1):
+        step = _step(problem, state, used)
+        state = step.state
+        if state.runs_away:
+            break
+        moved = 0.0
+        if not alone and (used is not None or step.length <= _START_TOLERANCE):
+            before, moments = moments, _moments(problem, state)
+            moved = float("inf") if used is None else _largest(moments - before)
+            used = structure.nearest_possible(moments)
+        settled = step.length <= _TOLERANCE * _size(problem, state)
+        if settled and moved <= _TOLERANCE and (alone or used is not None):
+            status = GeeStatus.ESTIMATED if structure.possible(moments) else GeeStatus.IMPOSSIBLE_CORRELATION
+            return _solution(problem, step, moments, status, iteration)
+    return _solution(problem, step, moments, GeeStatus.NOT_CONVERGED, iteration)
+
+
+def _moments(problem: GeeProblem, state: _State) -> FloatArray:
+    pearson = state.pearson(problem)
+    scale = float(problem.weights @ pearson**2 / problem.weights.sum())
+    return problem.structure.estimate(pearson / np.sqrt(scale), problem.weights)
+
+
+def _largest(changes: FloatArray) -> float:
+    return float(np.max(np.abs(np.nan_to_num(changes)), initial=0.0))
 
 
 def _size(problem: GeeProblem, state: _State) -> float:
     """Return what the last step must be small beside, above the rounding of the step itself."""
     if problem.family == "gaussian":
-        return float(np.sqrt(np.mean(state.pearson**2))) + 1e-3 * float(np.abs(problem.outcome).max())
-    return 1.0 + float(np.abs(state.eta).max())
+        spread = float(np.sqrt(np.mean((problem.outcome - state.mean) ** 2)))
+        return spread + 1e-3 * float(np.abs(problem.outcome).max())
+    return 1.0 + max(float(state.eta.max()), -float(state.eta.min()))
 
 
-def _stopped(state: _State) -> _State:
-    """Return the state as it is, not converged unless it has another reason."""
-    status = GeeStatus.NOT_CONVERGED if state.status is GeeStatus.ESTIMATED else state.status
-    return _State(state.eta, state.mean, state.pearson, state.root, status, state.iterations)
+def _solution(problem: GeeProblem, step: _Step, moments: FloatArray, status: GeeStatus, iterations: int) -> GeeSolution:
+    state = step.state
+    off = float(np.abs(problem.outcome - state.mean).max())
+    if off <= _EXACT_FIT * float(np.abs(problem.outcome).max()):
+        status = GeeStatus.EXACT_FIT
+    linear_predictor, fitted = np.empty_like(state.eta), np.empty_like(state.eta)
+    linear_predictor[problem.order], fitted[problem.order] = state.eta, state.mean
+    return GeeSolution(
+        status=status,
+        coefficients=problem.back @ state.coefficients,
+        scale=float(problem.weights @ state.pearson(problem) ** 2 / problem.weights.sum()),
+        correlation=moments,
+        linear_predictor=linear_predictor,
+        fitted=fitted,
+        whitened=step.rows[:, :-1],
+        residual=step.rows[:, -1],
+        iterations=iterations,
+    )

@@ -45,11 +45,13 @@ class Clusters:
     position: IntArray
 
     def sums(self, rows: FloatArray) -> FloatArray:
-        """Sum rows ``(n, q)`` over each cluster, shape ``(K, q)``."""
-        total = int(self.sizes.sum())
-        pointer = np.append(self.starts, total)
-        adder = csr_array((np.ones(total), np.arange(total), pointer), shape=(len(self.starts), total))
-        return np.asarray(adder @ rows, dtype=np.float64)
+        """Sum values ``(n,)`` or rows ``(n, q)`` over each cluster, shape ``(K,)`` or ``(K, q)``."""
+        if rows.ndim == 1:
+            return np.asarray(np.add.reduceat(rows, self.starts))
+        # The product with a sparse matrix of ones takes half the time of reduceat along the first axis.
+        pointer = np.append(self.starts, len(rows)).astype(np.int32)
+        ones = (np.ones(len(rows)), np.arange(len(rows), dtype=np.int32), pointer)
+        return np.asarray(csr_array(ones, shape=(len(self.starts), len(rows))) @ rows, dtype=np.float64)
 
     def spread(self, values: FloatArray) -> FloatArray:
         """Repeat a value or row of each cluster for each of its rows."""
@@ -122,11 +124,12 @@ class Exchangeable:
         >>> Exchangeable(clusters).estimate(np.array([1.0, 0.5, -1.0, 1.0]), np.ones(4)).tolist()
         [-0.25]
         """
+        if int(self.clusters.sizes.max()) == 1:
+            return np.array([np.nan])
         weighted = weights * residual
-        sums = self.clusters.sums(np.column_stack([weighted, weights]))
-        products, pairs = ((sums**2).sum(axis=0) - [weighted @ weighted, weights @ weights]) / 2
-        largest = int(self.clusters.sizes.max())
-        return np.array([products / pairs if largest > 1 else np.nan])
+        products = np.sum(self.clusters.sums(weighted) ** 2) - weighted @ weighted
+        pairs = np.sum(self.clusters.sums(weights) ** 2) - weights @ weights
+        return np.array([products / pairs])
 
     def possible(self, estimate: FloatArray) -> bool:
         """Whether it lies between -1 / (largest cluster - 1) and 1."""
@@ -198,13 +201,11 @@ class Autoregressive:
     def whitened(self, rows: FloatArray, estimate: FloatArray) -> FloatArray:
         """Subtract from each row its regression on the row before it in the cluster, and scale."""
         alpha = float(np.nan_to_num(estimate[0]))
-        follows = np.ones(len(rows), dtype=np.bool_)
-        follows[self.clusters.starts] = False
-        later = np.flatnonzero(follows)
-        position = self.clusters.position
-        rho = alpha ** (position[later] - position[later - 1])
+        rho = alpha ** np.maximum(np.diff(self.clusters.position), 0)
+        rho[self.clusters.starts[1:] - 1] = 0.0
         out = rows.copy()
-        out[later] = (rows[later] - rho[:, None] * rows[later - 1]) / np.sqrt(1 - rho**2)[:, None]
+        out[1:] -= rho[:, None] * rows[:-1]
+        out[1:] /= np.sqrt(1 - rho**2)[:, None]
         return out
 
     def matrix(self, estimate: FloatArray, size: int) -> FloatArray:
@@ -214,17 +215,15 @@ class Autoregressive:
     def _moments(self, residual: FloatArray, weights: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
         """Return the distinct distances of pairs, and for each the weighted products and the weights summed."""
         weighted, position, sizes = weights * residual, self.clusters.position, self.clusters.sizes
-        within = np.arange(len(residual)) - self.clusters.spread(self.clusters.starts.astype(np.float64)).astype(
-            np.intp
-        )
-        rows_after = self.clusters.spread(sizes.astype(np.float64)).astype(np.intp) - within - 1
+        owner = np.repeat(np.arange(len(sizes)), sizes)
         longest = int(np.ptp(position)) + 1
         products, pairs = np.zeros(longest), np.zeros(longest)
         for lag in range(1, int(sizes.max())):
-            first = np.flatnonzero(rows_after >= lag)
-            gap = position[first + lag] - position[first]
-            products += np.bincount(gap, weights=weighted[first] * weighted[first + lag], minlength=longest)
-            pairs += np.bincount(gap, weights=weights[first] * weights[first + lag], minlength=longest)
+            # Rows of different clusters go to distance zero, where no pair of one cluster is.
+            gap = np.where(owner[lag:] == owner[:-lag], position[lag:] - position[:-lag], 0)
+            products += np.bincount(gap, weights=weighted[:-lag] * weighted[lag:], minlength=longest)
+            pairs += np.bincount(gap, weights=weights[:-lag] * weights[lag:], minlength=longest)
+        pairs[0] = 0.0
         gaps = np.flatnonzero(pairs > 0)
         return gaps, products[gaps], pairs[gaps]
 

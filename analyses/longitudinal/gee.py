@@ -15,6 +15,7 @@ from analyses.kernels.gee_variance import Variance, gee_variance
 from analyses.kernels.logistic import separated_columns
 from analyses.longitudinal.gee_fit import NO_VARIANCE, GeeFit
 from analyses.longitudinal.inputs import (
+    IntArray,
     Visits,
     formula_sides,
     numeric_column,
@@ -120,10 +121,10 @@ def fit_gee(
     require_offered("correlation", correlation, get_args(Correlation), where=_WHERE)
     require_offered("variance", variance, get_args(Variance), where=_WHERE)
     response, right = formula_sides(formula, where=_WHERE)
-    require_complete(data, [response, subject_col], where=_WHERE)
+    require_complete(data, [response], where=_WHERE)
     outcome = _outcome(data, response, family)
     subject, sizes = subject_codes(data, subject_col, where=_WHERE)
-    visits = _visits(data, subject_col, time_col, correlation)
+    visits = _visits(data, subject, subject_col, time_col, correlation)
     weights = offset = None
     if weights_col is not None:
         weights = numeric_column(data, weights_col, role="weights_col", where=_WHERE, positive=True)
@@ -251,9 +252,11 @@ def _impossible(problem: GeeProblem, solved: GeeSolution) -> str:
     return f"the working correlation {solved.correlation[0]:.3f} is impossible for subjects of {largest} rows"
 
 
-def _visits(data: pd.DataFrame, subject_col: str, time_col: str | None, correlation: Correlation) -> Visits | None:
+def _visits(
+    data: pd.DataFrame, subject: IntArray, subject_col: str, time_col: str | None, correlation: Correlation
+) -> Visits | None:
     if time_col is not None:
-        return visits_of(data, subject_col, time_col, where=_WHERE)
+        return visits_of(data, subject, subject_col, time_col, where=_WHERE)
     if correlation in ("ar1", "unstructured"):
         raise UsageError(
             f"the {correlation} correlation needs to know the visits",

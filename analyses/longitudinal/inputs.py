@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analyses.columns import refuse_repeated, require_complete
+from analyses.columns import refuse_repeated, require_columns, require_complete
 from analyses.design_matrix import Design, ordered_levels
 from analyses.kernels.logistic import collinear_columns
 from cohort.errors import AnalysisError, UsageError
@@ -52,14 +52,16 @@ def subject_codes(data: pd.DataFrame, subject_col: str, *, where: str) -> tuple[
     AnalysisError
         Unknown column, missing values, fewer than two subjects.
     """
-    require_complete(data, [subject_col], where=where)
+    require_columns(data, [subject_col], where=where)
     codes, subjects = pd.factorize(data[subject_col])
+    if bool((codes < 0).any()):
+        require_complete(data, [subject_col], where=where)
     if len(subjects) < 2:
         raise AnalysisError("at least two subjects are needed", where=f"{where}, column {subject_col}", got="1")
     return codes, np.bincount(codes)
 
 
-def visits_of(data: pd.DataFrame, subject_col: str, time_col: str, *, where: str) -> Visits:
+def visits_of(data: pd.DataFrame, subject: IntArray, subject_col: str, time_col: str, *, where: str) -> Visits:
     """Number the distinct times from 0, in the order of :func:`analyses.design_matrix.ordered_levels`.
 
     Raises
@@ -68,8 +70,10 @@ def visits_of(data: pd.DataFrame, subject_col: str, time_col: str, *, where: str
         Unknown column, missing values, a subject with two rows at a time.
     """
     require_complete(data, [time_col], where=where)
-    refuse_repeated(data, subject_col, time_col, where=where)
     labels, position = ordered_levels(data[time_col])
+    cells = np.sort(subject * len(labels) + position)
+    if bool((cells[1:] == cells[:-1]).any()):
+        refuse_repeated(data, subject_col, time_col, where=where)
     return Visits(labels, position)
 
 

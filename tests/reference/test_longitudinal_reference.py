@@ -17,7 +17,7 @@ TOLERANCE = {"independence": 1e-8, "exchangeable": 1e-6, "ar1": 1e-6, "unstructu
 STRUCTURES = list(TOLERANCE)
 R_TERMS = {
     "(Intercept)": "Intercept",
-    "factor(center)2": "center=2.0",
+    "factor(centre)2": "centre=2",
     "treatP": "treat=P",
     "sexM": "sex=M",
     "armb": "arm=b",
@@ -56,7 +56,7 @@ def test_the_committed_files_are_those_of_the_generating_run() -> None:
     assert sums == manifest["sha256"].tolist()
 
 
-RESPIRATORY = "outcome ~ C(center) + treat + sex + baseline + age"
+RESPIRATORY = "outcome ~ centre + treat + sex + baseline + age"
 MODELS = {
     "ohio": ("resp ~ age * smoke", {"subject_col": "id", "time_col": "age"}),
     "respiratory": (RESPIRATORY, {"subject_col": "id", "time_col": "visit"}),
@@ -71,7 +71,7 @@ MODELS = {
 def data_of(model: str, structure: str) -> pd.DataFrame:
     data = read_input(model.split("_")[0])
     if not model.startswith("visits"):
-        return data
+        return data.assign(centre=data["centre"].astype(str)) if "centre" in data else data
     data = data.assign(complete=data["response"] == "CR")
     if structure == "unstructured":  # geepack cannot do subjects of one row there
         data = data[data.groupby("patient_id")["patient_id"].transform("size") > 1]

@@ -27,7 +27,8 @@ record_matrix <- function(scenario, quantity, V, names) { # lower triangle
 
 # ---- inputs -------------------------------------------------------------------------------------------------------
 data(ohio); data(respiratory); data(respdis); data(wine)
-respiratory$id <- respiratory$center * 1000 + respiratory$id
+names(respiratory)[1] <- "centre"
+respiratory$id <- respiratory$centre * 1000 + respiratory$id
 respiratory$w <- round(0.5 + (respiratory$age %% 7) / 5 + (respiratory$visit %% 3) / 4, 2)
 respdis_long <- reshape(respdis, varying = paste0("y", 1:4), v.names = "y", timevar = "visit", direction = "long")
 respdis_long <- respdis_long[order(respdis_long$id, respdis_long$visit), c("id", "visit", "trt", "y")]
@@ -93,9 +94,9 @@ gee <- function(scenario, formula, data, family, structure, waves, weights = NUL
 structures <- c("independence", "exchangeable", "ar1", "unstructured")
 for (s in structures) {
   gee(paste0("ohio|", s), resp ~ age * smoke, ohio, binomial(), s, ohio$age)
-  gee(paste0("respiratory|", s), outcome ~ factor(center) + treat + sex + baseline + age, respiratory, binomial(), s,
+  gee(paste0("respiratory|", s), outcome ~ factor(centre) + treat + sex + baseline + age, respiratory, binomial(), s,
       respiratory$visit)
-  gee(paste0("respiratory_weighted|", s), outcome ~ factor(center) + treat + sex + baseline + age, respiratory,
+  gee(paste0("respiratory_weighted|", s), outcome ~ factor(centre) + treat + sex + baseline + age, respiratory,
       binomial(), s, respiratory$visit, respiratory$w)
   gee(paste0("visits_gaussian|", s), log_upcr ~ arm * visit_month + age_years, visits, gaussian(), s,
       visits$visit_month)
