@@ -148,11 +148,11 @@ class Exchangeable:
         sizes = self.clusters.sizes
         own = 1 / np.sqrt(1 - alpha)
         common = (1 / np.sqrt(1 + (sizes - 1) * alpha) - own) / sizes
-        return own * rows + self.clusters.spread(common[:, None] * self.clusters.sums(rows))
+        return np.asarray(own * rows + self.clusters.spread(common[:, None] * self.clusters.sums(rows)))
 
     def matrix(self, estimate: FloatArray, size: int) -> FloatArray:
         """Return the correlation off the diagonal, one on it."""
-        return np.where(np.eye(size, dtype=np.bool_), 1.0, estimate[0])
+        return np.asarray(np.where(np.eye(size, dtype=np.bool_), 1.0, estimate[0]), dtype=np.float64)
 
     def _lowest(self) -> float:
         largest = int(self.clusters.sizes.max())
@@ -206,7 +206,7 @@ class Autoregressive:
         out = rows.copy()
         out[1:] -= rho[:, None] * rows[:-1]
         out[1:] /= np.sqrt(1 - rho**2)[:, None]
-        return out
+        return np.asarray(out, dtype=np.float64)
 
     def matrix(self, estimate: FloatArray, size: int) -> FloatArray:
         """Return the powers of the correlation."""
@@ -283,7 +283,7 @@ class Unstructured:
         """Return the correlations off the diagonal, one on it."""
         full = np.eye(self.visits)
         full[np.triu_indices(self.visits, 1)] = estimate
-        return np.asarray(np.triu(full) + np.triu(full, 1).T)[:size, :size]
+        return np.asarray(np.triu(full) + np.triu(full, 1).T, dtype=np.float64)[:size, :size]
 
     def _padded(self, rows: FloatArray) -> FloatArray:
         out = np.zeros((len(self.clusters.starts), self.visits, rows.shape[1]))
@@ -294,7 +294,7 @@ class Unstructured:
         """Return the matrix of each set of visits, shape ``(P, T, T)``, visits not seen standing alone."""
         both = self.patterns[:, :, None] & self.patterns[:, None, :]
         full = np.nan_to_num(self.matrix(estimate, self.visits))
-        return np.where(both, full, np.eye(self.visits))
+        return np.asarray(np.where(both, full, np.eye(self.visits)), dtype=np.float64)
 
 
 def unstructured(clusters: Clusters) -> Unstructured:

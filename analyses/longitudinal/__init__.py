@@ -11,6 +11,8 @@ from analyses.longitudinal.missing_visits import missing_visit_strategies
 from analyses.longitudinal.mixed import fit_mixed
 from analyses.longitudinal.mixed_fit import MixedFit
 from analyses.longitudinal.occupancy import mean_time_in_state, state_occupancy
+from analyses.longitudinal.ordinal import fit_ordinal
+from analyses.longitudinal.ordinal_fit import OrdinalFit
 from analyses.longitudinal.response_visits import response_visits
 from analyses.longitudinal.transitions import transition_counts, transition_probabilities
 from analyses.longitudinal.visit_transitions import visit_transitions
@@ -19,9 +21,11 @@ __all__ = [
     "GeeFit",
     "LaboratoryCourse",
     "MixedFit",
+    "OrdinalFit",
     "egfr_slopes",
     "fit_gee",
     "fit_mixed",
+    "fit_ordinal",
     "laboratory_course",
     "marginal_response",
     "mean_time_in_state",

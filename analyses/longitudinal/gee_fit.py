@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.special import chdtrc, ndtr
+from scipy.special import expit, ndtr
 
 from analyses.columns import FloatArray
 from analyses.kernels.gee import Correlation, Family
 from analyses.kernels.gee_variance import Variance
 from analyses.kernels.proportions import normal_quantile
-from analyses.kernels.quadratic_form import quadratic_form
+from analyses.longitudinal.standardised import Curves, counterfactuals, curve_table
+from analyses.longitudinal.wald import chosen_terms, wald_test
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, result_table
 
@@ -30,7 +31,6 @@ _INTERCEPT = "Intercept"
 NO_VARIANCE = "no standard error: one subject alone determines a coefficient, which the correction cannot bear"
 NO_PAIRS = "no correlation: no two rows of a subject"
 NEVER_TOGETHER = "no correlation: no subject has both visits"
-NO_TEST = "no test: the variance of the terms is singular"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,28 +197,10 @@ class GeeFit:
         UsageError
             A name that is neither (those there are listed), or none.
         """
-        names = [terms] if isinstance(terms, str) else list(terms)
-        known = {*self.terms, *self.variables}
-        unknown = [name for name in names if name not in known]
-        if unknown or not names:
-            raise UsageError(
-                "no such term",
-                where="test_terms",
-                got=", ".join(unknown) or "no name",
-                remedy=f"use terms {', '.join(dict.fromkeys(self.variables))} or coefficients {', '.join(self.terms)}",
-            )
-        both = zip(self.terms, self.variables, strict=True)
-        chosen = np.array([j for j, owners in enumerate(both) if set(owners) & set(names)], dtype=np.intp)
-        block = self.covariance[np.ix_(chosen, chosen)]
-        row: dict[str, object] = {"term": " + ".join(names), "statistic": "chi_square"}
-        note = self.note
-        if not self._failed and np.isfinite(block).all():
-            unit = np.sqrt(np.diag(block))
-            row["estimate"] = quadratic_form(self.coefficients[chosen] / unit, block / np.outer(unit, unit), scale=1.0)
-            tested = not np.isnan(row["estimate"])
-            row["p_value"] = float(chdtrc(len(chosen), row["estimate"])) if tested else float("nan")
-            note = f"df={len(chosen)}" if tested else NO_TEST
-        table = self._results(pd.DataFrame([row]), note=note)
+        label, chosen = chosen_terms(terms, self.terms, self.variables)
+        test = wald_test(self.coefficients[list(chosen)], self.covariance[np.ix_(chosen, chosen)])
+        row = {"term": label, "statistic": "chi_square", "estimate": test.chi_square, "p_value": test.p_value}
+        table = self._results(pd.DataFrame([row]), note=self.note if self._failed else test.note)
         return ResultTable(table.frame.assign(method=table.frame["method"] + "; Wald test"), table.metadata)
 
     def augment(self, data: pd.DataFrame) -> pd.DataFrame:
@@ -237,6 +219,44 @@ class GeeFit:
                 remedy=f"pass the {self.rows} rows",
             )
         return data.assign(fitted=self.fitted, residual=self.residuals, linear_predictor=self.linear_predictor)
+
+    def marginal_response(
+        self, data: pd.DataFrame, *, by: str, time_col: str | None = None, reference: object | None = None
+    ) -> ResultTable:
+        """Standardise the fitted means: what each group would show at each time if it were everybody.
+
+        The model's mean is averaged over the subjects, each counted once with its own covariates, as if every one of
+        them had belonged to the group and been seen at the time. Intervals come from the covariance of the fit by the
+        delta method; the covariates of the subjects are taken as given. Offsets are set to zero, weights of rows do
+        not enter the average.
+
+        Parameters
+        ----------
+        data
+            The frame the model was fitted to.
+        by
+            Column of the group, one of the formula's.
+        time_col
+            Numeric column of the visit, one of the formula's, or None.
+        reference
+            Level of ``by`` the others are compared with, or None for no comparison.
+
+        Returns
+        -------
+        ResultTable
+            Per group and time a row ``standardised_proportion`` (``standardised_rate``, ``standardised_mean``) with
+            an interval symmetric on the scale of the link, then per contrast and time
+            ``standardised_risk_difference`` (``standardised_rate_difference``, ``standardised_mean_difference``) with
+            Wald interval and ``p_value``. ``n`` are the rows seen, ``n_events`` their events; a cell without rows is
+            extrapolated by the model, with a note.
+
+        Raises
+        ------
+        AnalysisError
+            Another frame than that of the fit, a column the formula does not use, a covariate that changes within a
+            subject, times that are not numbers, an unknown reference.
+        """
+        return gee_curves(self, data, by=by, time_col=time_col, reference=reference)
 
     @property
     def _failed(self) -> bool:
@@ -269,3 +289,47 @@ class GeeFit:
             method=self.method,
             **constants,
         )
+
+
+_CURVE = {"binomial": "proportion", "poisson": "rate", "gaussian": "mean"}
+_CONTRAST = {"binomial": "risk_difference", "poisson": "rate_difference", "gaussian": "mean_difference"}
+
+
+def gee_curves(
+    fit: GeeFit, data: pd.DataFrame, *, by: str, time_col: str | None, reference: object | None
+) -> ResultTable:
+    """Do the work of :meth:`GeeFit.marginal_response`."""
+    response, right = (part.strip() for part in str(fit.spec["formula"]).split("~"))
+    grid = counterfactuals(
+        data, right, subject_col=str(fit.spec["subject_col"]), by=by, time_col=time_col, reference=reference,
+        intercept=True, rows=fit.rows,
+    )  # fmt: skip
+    offset_col = fit.spec["offset_col"]
+    offset = 0.0 if offset_col is None else data[str(offset_col)].to_numpy(dtype=np.float64)
+    grid.require_fit(grid.own @ fit.coefficients + offset, fit.linear_predictor)
+    eta = grid.asked @ fit.coefficients
+    if fit.family == "gaussian":
+        mean, slope = eta, np.ones_like(eta)
+    elif fit.family == "poisson":
+        mean = slope = np.exp(eta)
+    else:
+        mean = expit(eta)
+        slope = mean * (1 - mean)
+    outcome = data[response].to_numpy(dtype=np.float64)
+    curves = Curves(
+        term=response,
+        estimate=grid.averaged(mean),
+        gradient=grid.averaged(slope[:, None] * grid.asked),
+        events=np.full(len(grid.seen), np.nan) if fit.family == "gaussian" else grid.summed(outcome),
+        scale="plain" if fit.family == "gaussian" else "log" if fit.family == "poisson" else "logit",
+    )
+    return curve_table(
+        grid,
+        [curves],
+        fit.covariance,
+        statistics=(f"standardised_{_CURVE[fit.family]}", f"standardised_{_CONTRAST[fit.family]}"),
+        conf_level=fit.conf_level,
+        method=fit.method,
+        note=fit.note,
+        metadata={"spec": {**fit.spec, "by": by, "curve_time_col": time_col, "reference": grid.reference}},
+    )
