@@ -261,7 +261,9 @@ class Unstructured:
         upper = np.triu_indices(self.visits, 1)
         weighted, weight = (self._padded(column[:, None])[:, :, 0] for column in (weights * residual, weights))
         products, pairs = (weighted.T @ weighted)[upper], (weight.T @ weight)[upper]
-        return np.divide(products, pairs, out=np.full(len(products), np.nan), where=pairs > 0)
+        estimate = np.full(len(products), np.nan)
+        np.divide(products, pairs, out=estimate, where=pairs > 0)
+        return estimate
 
     def possible(self, estimate: FloatArray) -> bool:
         """Whether the matrix of every set of visits that occurs is positive definite."""
