@@ -274,7 +274,10 @@ def _step(problem: GeeProblem, state: _State, correlation: FloatArray | None) ->
     if correlation is not None:
         rows = problem.structure.whitened(rows, correlation)
     products = rows.T @ rows
-    change = np.linalg.solve(products[:-1, :-1], products[:-1, -1])
+    try:
+        change = np.linalg.solve(products[:-1, :-1], products[:-1, -1])
+    except np.linalg.LinAlgError:  # weights that have all but vanished: the state that follows runs away
+        change = np.full(len(products) - 1, np.nan)
     after = _evaluated(problem, state.coefficients + change)
     return _Step(after, float(np.abs(after.eta - state.eta).max()), rows)
 

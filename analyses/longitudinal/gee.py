@@ -202,7 +202,7 @@ def _solve(problem: GeeProblem, design: Design, outcome: FloatArray, variance: V
     if solved.status is GeeStatus.EXACT_FIT:
         return _without_estimates(problem, "the model fits every row exactly: no variance to estimate")
     if solved.status is GeeStatus.NOT_CONVERGED:
-        return _without_estimates(problem, "the estimating equations did not converge: no finite estimate")
+        return _without_estimates(problem, "no convergence, or fitted values at the edge of their range: no estimate")
     if solved.status is GeeStatus.IMPOSSIBLE_CORRELATION:
         return _without_estimates(problem, _impossible(problem, solved))
     model_based = np.diag(gee_variance(problem, solved, "model"))

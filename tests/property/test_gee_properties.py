@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
+from analyses.kernels import cumulative_logit, gee
 from analyses.kernels.cumulative_logit import fit_cumulative_logit
 from analyses.kernels.gee import GeeStatus, gee_problem, solve_gee
 from analyses.kernels.gee_variance import gee_variance
@@ -196,3 +197,41 @@ def test_cumulative_logit_has_zero_scores_and_the_curvature_of_its_likelihood(se
     np.testing.assert_allclose(
         back.T @ fit.information @ back, numerical, rtol=2e-3, atol=2e-3 * np.abs(numerical).max()
     )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_covariate_far_from_zero_keeps_its_digits(family: str) -> None:
+    """A day number beside an intercept leaves a share of 1e-6 of its length to estimate a slope from."""
+    data = {**drawn(3, family), "weights": None}
+    near = solve_gee(gee_problem(**data, family=family, correlation="exchangeable"))
+    shifted = data["design"] + [0.0, 1e6, 0.0]
+    far = solve_gee(gee_problem(**{**data, "design": shifted}, family=family, correlation="exchangeable"))
+    assert far.status is GeeStatus.ESTIMATED
+    np.testing.assert_allclose(far.coefficients[1:], near.coefficients[1:], rtol=1e-8)
+    np.testing.assert_allclose(far.fitted, near.fitted, rtol=1e-8)
+
+
+def test_information_that_vanishes_is_no_convergence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def singular(*_: object) -> np.ndarray:
+        raise np.linalg.LinAlgError
+
+    data = drawn(2, "binomial")
+    problem = gee_problem(**data, family="binomial", correlation="independence")
+    first = np.zeros(3)
+    monkeypatch.setattr(gee, "_first_coefficients", lambda _: first)
+    monkeypatch.setattr(np.linalg, "solve", singular)
+    assert solve_gee(problem).status is GeeStatus.NOT_CONVERGED
+
+
+def test_steps_that_overshoot_are_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A covariate with outliers and a coefficient near zero: the plain step lowers the likelihood once or twice."""
+    rng = np.random.default_rng(49)
+    covariate = rng.standard_cauchy(size=60)
+    latent = rng.logistic(size=60)
+    category = np.digitize(latent, np.quantile(latent, [0.03, 0.9]))
+    calls = []
+    evaluate = cumulative_logit._evaluate
+    monkeypatch.setattr(cumulative_logit, "_evaluate", lambda *given: calls.append(1) or evaluate(*given))
+    fit = fit_cumulative_logit(covariate[:, None], category, np.ones(60))
+    assert fit.converged
+    assert len(calls) > fit.iterations + 1

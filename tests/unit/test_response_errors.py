@@ -201,7 +201,7 @@ class TestGee:
         monkeypatch.setattr(gee, "_MAX_ITERATIONS", 2)
         ragged = data.iloc[:-3]
         fit = fit_gee(ragged, "responder ~ arm + age_years", subject_col="patient_id", correlation="exchangeable")
-        assert fit.note == "the estimating equations did not converge: no finite estimate"
+        assert fit.note == "no convergence, or fitted values at the edge of their range: no estimate"
         assert fit.tidy().frame["estimate"].isna().all()
 
     def test_an_impossible_working_correlation_is_rows_with_a_note(self) -> None:
