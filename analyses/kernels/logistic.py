@@ -22,6 +22,8 @@ _LARGEST_ETA = 30.0
 """Beyond it a fitted probability is 0 or 1 to thirteen digits and the information loses its rank to rounding."""
 _COLLINEAR_TOLERANCE = 1e-7
 """A column is collinear when the part of it not explained by those before it is below this share of its length."""
+_CLEAR_OF_COLLINEAR = 1e-4
+"""Above it the Cholesky factor of the cross products, in which rounding is squared, shows the same shares."""
 _DIRECTION_TOLERANCE = 1e-6
 
 
@@ -123,6 +125,8 @@ def collinear_columns(design: FloatArray) -> tuple[int, ...]:
     >>> collinear_columns(np.array([[1.0, 2.0, 0.5], [1.0, 2.0, 1.0], [1.0, 2.0, 3.0]]))
     (1,)
     """
+    if _clearly_independent(design):
+        return ()
     kept: list[FloatArray] = []
     collinear: list[int] = []
     for index in range(design.shape[1]):
@@ -137,6 +141,18 @@ def collinear_columns(design: FloatArray) -> tuple[int, ...]:
         else:
             kept.append(rest / length)
     return tuple(collinear)
+
+
+def _clearly_independent(design: FloatArray) -> bool:
+    products = design.T @ design
+    length = np.sqrt(np.diag(products))
+    if not np.all(length > 0):
+        return False
+    try:
+        factor = np.linalg.cholesky(products / np.outer(length, length))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.diag(factor).min() > _CLEAR_OF_COLLINEAR)
 
 
 def separated_columns(design: FloatArray, lower: BoolArray, upper: BoolArray) -> tuple[int, ...]:

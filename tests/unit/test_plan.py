@@ -12,6 +12,7 @@ from scipy.stats import chi2_contingency
 from analyses.datasets import AnalysisData, analysis_data
 from analyses.design import Criterion, Specification, load_design
 from analyses.flow import patient_flow, response_states
+from analyses.longitudinal import fit_gee
 from analyses.plan import ANALYSES, run_analyses
 from analyses.reproduction import Verdict, reproduction_ledger, unmet_rates
 from cohort.definitions import KDIGO_2012, KIM2025
@@ -113,6 +114,25 @@ def test_the_ineligible_are_in_no_frame_and_an_arm_without_eligible_patients_is_
     nobody = replace(design, eligibility=(replace(old, at_least=200),))
     with pytest.raises(AnalysisError, match="nobody is eligible; got younger than 30 years"):
         laid_out(made, design=nobody)
+
+
+@pytest.mark.parametrize("correlation", ["independence", "exchangeable", "ar1", "unstructured"])
+@pytest.mark.parametrize("responses", [["CR"], ["CR", "PR"]])
+def test_marginal_models_of_response_have_estimates(data: AnalysisData, correlation: str, responses: list[str]) -> None:
+    frame = data.responses.assign(event=data.responses["response"].isin(responses))
+    fit = fit_gee(
+        frame,
+        "event ~ arm * C(visit_month)",
+        subject_col="patient_id",
+        time_col="visit_month",
+        correlation=correlation,
+        variance="mancl_derouen",
+    )
+    assert fit.note == ""
+    assert fit.test_terms("arm:visit_month").frame["note"].item() == "df=4"
+    curves = fit.marginal_response(frame, by="arm", time_col="visit_month", reference="no_tacrolimus").frame
+    assert len(curves) == 15
+    assert curves["std_error"].between(0.01, 0.2).all()
 
 
 def test_only_runs_what_is_asked(data: AnalysisData) -> None:
