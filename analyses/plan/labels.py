@@ -24,6 +24,11 @@ def in_population(table: ResultTable, population: str) -> ResultTable:
     )
 
 
+def in_group(table: ResultTable, group: str) -> ResultTable:
+    """Write the group into every row."""
+    return ResultTable(table.frame.assign(group=pd.array([group] * len(table), dtype="string")), table.metadata)
+
+
 def with_term(table: ResultTable, term: str) -> ResultTable:
     """Write the term into every row."""
     return ResultTable(table.frame.assign(term=pd.array([term] * len(table), dtype="string")), table.metadata)

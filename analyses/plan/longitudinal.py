@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+import pandas as pd
+
 from analyses.complete_cases import complete_cases
 from analyses.datasets import AnalysisData
-from analyses.plan.attempts import Tables, attempt, reference_arm
-from cohort.results import ResultTable
+from analyses.plan.attempts import Tables, attempt, attempt_pair, reference_arm
+from analyses.plan.labels import in_group, in_population
+from cohort.results import ResultTable, concat_results
 
 
 def longitudinal(data: AnalysisData) -> Tables:
@@ -35,4 +40,47 @@ def longitudinal(data: AnalysisData) -> Tables:
     return {
         "response_gee": attempt("response_gee", over_time),
         "response_standardised": attempt("response_standardised", standardised),
+        **_repeated(data, frame.assign(overall=(data.responses["response"] != "NR").astype(int))),
+    }
+
+
+def _repeated(data: AnalysisData, frame: pd.DataFrame) -> Tables:
+    """Each outcome under each working correlation, and the three ordered states in one model."""
+    from analyses.longitudinal import fit_gee, fit_ordinal
+    from analyses.kernels.gee import Correlation
+
+    outcomes = {"CR": "complete", "CR or PR": "overall"}
+    interaction = frame["visit"].nunique() > 1
+
+    def model(outcome: str, correlation: Correlation) -> ResultTable:
+        reference_arm(data)
+        fit = fit_gee(
+            frame,
+            f"{outcomes[outcome]} ~ treated * visit" if interaction else f"{outcomes[outcome]} ~ treated",
+            subject_col="patient_id",
+            correlation=correlation,
+            time_col="visit_month",
+            variance="mancl_derouen",
+        )
+        tables = [fit.tidy(), fit.test_terms("treated:visit")] if interaction and not fit.note else [fit.tidy()]
+        return in_group(in_population(concat_results(tables), f"{correlation} working correlation"), outcome)
+
+    def ordered() -> tuple[ResultTable, ResultTable]:
+        reference = reference_arm(data)
+        formula = "response ~ arm * C(visit_month)" if interaction else "response ~ arm"
+        fit = fit_ordinal(frame, formula, subject_col="patient_id", categories=("NR", "PR", "CR"))
+        shares = fit.marginal_probabilities(
+            frame, by="arm", time_col="visit_month" if interaction else None, reference=reference
+        )
+        return shares, concat_results([fit.tidy(), fit.test_proportional_odds()])
+
+    shares, coefficients = attempt_pair("response_ordinal", ordered, "NR, PR, CR")
+    return {
+        "response_gee_structures": concat_results(
+            attempt(outcome, lambda outcome=outcome, structure=structure: model(outcome, structure))  # type: ignore[misc]
+            for outcome in outcomes
+            for structure in get_args(Correlation)
+        ),
+        "response_ordinal": coefficients,
+        "response_probabilities": shares,
     }
