@@ -46,8 +46,8 @@ def longitudinal(data: AnalysisData) -> Tables:
 
 def _repeated(data: AnalysisData, frame: pd.DataFrame) -> Tables:
     """Each outcome under each working correlation, and the three ordered states in one model."""
-    from analyses.longitudinal import fit_gee, fit_ordinal
     from analyses.kernels.gee import Correlation
+    from analyses.longitudinal import fit_gee, fit_ordinal
 
     outcomes = {"CR": "complete", "CR or PR": "overall"}
     interaction = frame["visit"].nunique() > 1
