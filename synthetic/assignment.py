@@ -13,7 +13,7 @@ from cohort.seeds import SeedTree
 from synthetic.balance import ArmComparison
 from synthetic.baseline import Baseline, Covariates, draw_baseline
 from synthetic.design import Design
-from synthetic.groups import join_patients, select_patients
+from synthetic.groups import join_patients, patients_of, select_patients
 from synthetic.model import PatientModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -39,7 +39,7 @@ class AssignedBaseline:
 
     def replicates(self, rows: IntArray, per_replicate: int) -> AssignedBaseline:
         """Return the replicates ``rows`` of ``per_replicate`` patients each."""
-        patients = (rows[:, None] * per_replicate + np.arange(per_replicate)).ravel()
+        patients = patients_of(rows, per_replicate)
         return AssignedBaseline(
             select_patients(self.baseline, patients),
             self.arm[patients],
@@ -177,7 +177,7 @@ def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree:
     if not rows:
         return _Accepted(np.empty(0, dtype=np.int64), None, [])
     found = np.array(rows)
-    patients = (found[:, None] * total + np.arange(total)).ravel()
+    patients = patients_of(found, total)
     on = np.concatenate(chosen)
     draws = (batch - 1) * _BATCH + np.array(first) + 1
     mine = select_patients(baseline, patients)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,23 +10,33 @@ import numpy.typing as npt
 
 from cohort.errors import CalibrationError
 from cohort.record import Claim, Measure, Study
-from cohort.response import IntArray
+from cohort.response import BoolArray, IntArray
 from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, draw_assigned
 from synthetic.calendar import attendance_by_count
 from synthetic.calibrate import Calibration
-from synthetic.coarse import NoiseSource
-from synthetic.course import NOT_ASSESSED, Course, draw_noise
+from synthetic.course import NO_DAY, NOT_ASSESSED, Course, draw_noise
 from synthetic.cuts import rank_positions
 from synthetic.design import Design
+from synthetic.events import EventRows, join_events, renal_rows
 from synthetic.exact_course import walk_to_counts
-from synthetic.findings import conditioned_measures, contradicts_print, mann_whitney_p
-from synthetic.groups import Arms, select_patients
+from synthetic.findings import Followed, conditioned_measures, events_contradict, mann_whitney_p, visits_contradict
+from synthetic.groups import Arms, numbered_anew, patients_of, select_patients
 from synthetic.missing import draw_untested, miss_by_count, missing_driver, retained
 from synthetic.model import PatientModel
 from synthetic.observed import observe
-from synthetic.story import FollowUp, Story, finish_story, leaving_of
+from synthetic.story import (
+    FollowUp,
+    Source,
+    Story,
+    adverse_events,
+    as_it_is,
+    finish_story,
+    leaving_of,
+    record_visits,
+)
 from synthetic.treatments import Treatment, draw_monotherapy, draw_treatment
+from synthetic.visits import FlareRows
 
 _MOST_COURSES = 200
 _COURSES_AT_ONCE = 8
@@ -39,14 +49,53 @@ _CLEARLY_SIMILAR = 0.10
 class ExactStories:
     """Replicates whose course was accepted in the same draw.
 
-    ``story`` holds the patients of all replicates drawn; ``accepted`` has the rows of those to keep, shape ``(a,)``,
-    and ``numbers`` which replicates they are; ``course_draws`` is the number of the draw.
+    ``story`` holds their patients, ``numbers``, shape ``(a,)``, says which replicates they are, in ascending order;
+    ``course_draws`` is the number of the draw.
     """
 
     story: Story
-    accepted: IntArray
     numbers: IntArray
     course_draws: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Courses:
+    """One course of each of ``r`` replicates of ``per_replicate`` patients, before any visit is written."""
+
+    assigned: AssignedBaseline
+    treatment: Treatment
+    follow_up: FollowUp
+    adverse: EventRows
+    per_replicate: int
+
+    @property
+    def followed(self) -> Followed:
+        """What outcomes are compared between."""
+        tacrolimus = self.assigned.tacrolimus
+        end = self.follow_up.attendance.follow_up_days
+        return Followed(tacrolimus, end, len(tacrolimus) // self.per_replicate)
+
+    def events(self) -> EventRows:
+        """Return all events but a doubling of creatinine, which visits show; flares have no grade yet."""
+        course = self.follow_up.course
+        patient, visit = np.nonzero(course.flare_day != NO_DAY)
+        flares = FlareRows(patient, course.flare_day[patient, visit], np.ones(len(patient), dtype=np.int64))
+        return join_events([*renal_rows(flares, course.failure_day, self.follow_up.attendance), self.adverse])
+
+    def only(self, rows: IntArray) -> _Courses:
+        """Return the replicates ``rows``."""
+        total = self.per_replicate
+        patients = patients_of(rows, total)
+        number = numbered_anew(patients, len(self.assigned.arm))
+        mine = np.flatnonzero(number[self.adverse.patient] >= 0)
+        adverse = select_patients(self.adverse, mine)
+        return _Courses(
+            self.assigned.replicates(rows, total),
+            select_patients(self.treatment, patients),
+            select_patients(self.follow_up, patients, axis=0),
+            replace(adverse, patient=number[adverse.patient]),
+            total,
+        )
 
 
 def draw_exact_stories(
@@ -56,9 +105,12 @@ def draw_exact_stories(
     model: PatientModel,
     ids: npt.NDArray[np.bytes_],
     tree: SeedTree,
-    source: Callable[[np.random.Generator], NoiseSource] = lambda generator: generator,
+    source: Source = as_it_is,
 ) -> Iterator[ExactStories]:
     """Draw baseline and arms once, then courses until each replicate contradicts none of the study's findings.
+
+    A course is judged by its flares and events before any visit is written, by its laboratory values before doses are
+    drawn, so that little is spent on those that are rejected.
 
     Parameters
     ----------
@@ -81,7 +133,8 @@ def draw_exact_stories(
     CalibrationError
         If the model cannot meet the print.
     """
-    replicates = len(ids) // design.total
+    total = design.total
+    replicates = len(ids) // total
     assigned = draw_assigned(
         design, replicates, model, tree.child("baseline"), as_printed=prints_comparison(study, design)
     )
@@ -90,16 +143,38 @@ def draw_exact_stories(
     treatment = draw_treatment(assigned, design, alone, model, random)
     waiting = np.arange(replicates)
     for draw in range(1, _MOST_COURSES + 1):
-        # Several courses at once for each replicate that still waits, as many as make up for those that do not.
-        rows = np.repeat(waiting, min(_COURSES_AT_ONCE, replicates // len(waiting)))
-        patients = (rows[:, None] * design.total + np.arange(design.total)).ravel()
-        mine, regimen = assigned.replicates(rows, design.total), select_patients(treatment, patients)
+        # Several courses at once for each replicate that still waits, once half of them or more are settled.
+        rows = np.repeat(waiting, min(_COURSES_AT_ONCE, max(1, replicates // (2 * len(waiting)))))
         own = tree.child("course", draw)
-        story, met = _draw_courses(study, design, calibration, mine, regimen, model, ids[patients], own, source)
-        fitting = np.flatnonzero(met & ~contradicts_print(study, story, len(rows)))
+        patients = patients_of(rows, total)
+        mine, regimen = assigned.replicates(rows, total), select_patients(treatment, patients)
+        courses, met = _draw_courses(study, design, calibration, mine, regimen, model, own, source)
+        fitting = np.flatnonzero(met & ~events_contradict(study, courses.followed, courses.events()))
+        if not fitting.size:
+            continue
+        courses, rows = courses.only(fitting), rows[fitting]
+        seen = record_visits(courses.assigned, courses.follow_up, design, model, own, source)
+        fitting = np.flatnonzero(~visits_contradict(study, courses.followed, courses.assigned.baseline, seen))
         numbers, first = np.unique(rows[fitting], return_index=True)
-        if numbers.size:
-            yield ExactStories(story, fitting[first], numbers, draw)
+        if not numbers.size:
+            continue
+        courses, chosen = courses.only(fitting[first]), patients_of(fitting[first], total)
+        seen = seen.only(chosen, len(rows) * total)
+        yield ExactStories(
+            finish_story(
+                ids[patients_of(numbers, total)],
+                courses.assigned,
+                courses.treatment,
+                courses.follow_up,
+                courses.adverse,
+                seen,
+                model,
+                own,
+                source,
+            ),
+            numbers,
+            draw,
+        )
         waiting = np.setdiff1d(waiting, numbers)
         if not waiting.size:
             return
@@ -130,17 +205,25 @@ def _draw_positions(
     position = rank_positions(course.state, course.score, arms, random)
     if Measure.LABORATORY_VALUES not in conditioned_measures(study):
         return position
-    state = course.state[:, -1]
-    seen = np.flatnonzero(state != NOT_ASSESSED)
-    replicate, treated = seen // design.total, design.tacrolimus[arms.arm()[seen]]
+    total, treated = design.total, design.tacrolimus[arms.arm()]
+    state, score = course.state[:, -1], course.score[:, -1]
+
+    def dissimilar(rows: IntArray) -> IntArray:
+        patients = patients_of(rows, total)
+        seen = np.flatnonzero(state[patients] != NOT_ASSESSED)
+        who = patients[seen]
+        return rows[
+            mann_whitney_p(position[who, -1] - state[who], treated[who], seen // total, len(rows)) < _CLEARLY_SIMILAR
+        ]
+
+    poor = dissimilar(np.arange(arms.replicates))
     for _ in range(_POSITION_DRAWS):
-        worse = position[seen, -1] - state[seen]
-        poor = mann_whitney_p(worse, treated, replicate, arms.replicates) < _CLEARLY_SIMILAR
-        if not poor.any():
+        if not poor.size:
             break
-        anew = rank_positions(course.state[:, -1:], course.score[:, -1:], arms, random)[:, 0]
-        again = np.repeat(poor, design.total)
-        position[again, -1] = anew[again]
+        patients = patients_of(poor, total)
+        anew = rank_positions(state[patients, None], score[patients, None], arms.only(poor), random)
+        position[patients, -1] = anew[:, 0]
+        poor = dissimilar(poor)
     return position
 
 
@@ -151,10 +234,9 @@ def _draw_courses(
     assigned: AssignedBaseline,
     treatment: Treatment,
     model: PatientModel,
-    ids: npt.NDArray[np.bytes_],
     tree: SeedTree,
-    source: Callable[[np.random.Generator], NoiseSource],
-) -> tuple[Story, npt.NDArray[np.bool_]]:
+    source: Source,
+) -> tuple[_Courses, BoolArray]:
     """Draw one course of every replicate; say which replicates have their printed flares."""
     baseline, counts = assigned.baseline, design.counts
     arms = Arms.of(assigned.arm, design.sizes)
@@ -183,4 +265,5 @@ def _draw_courses(
     course = walked.course
     position = _draw_positions(study, design, course, arms, tree.child("position").generator())
     follow_up = FollowUp(attendance, noise, observe(course, position, attendance))
-    return finish_story(ids, assigned, treatment, follow_up, design, model, tree, source), walked.meets_flares
+    adverse = adverse_events(assigned, treatment, follow_up, model, tree, source)
+    return _Courses(assigned, treatment, follow_up, adverse, design.total), walked.meets_flares

@@ -138,7 +138,7 @@ class ReplicateWork:
         ):
             tables = own.child("tables", stories.course_draws)
             drawn = story_columns(stories.story, self.setting, tables, CoarseNoise)
-            pieces.append(_Drawn(drawn, stories.accepted, stories.numbers))
+            pieces.append(_Drawn(drawn, np.arange(len(stories.numbers)), stories.numbers))
         return _in_order(pieces, design.total, first, wanted)
 
     def table_of_replicate(self, block: int) -> IntArray:
