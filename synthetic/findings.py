@@ -143,7 +143,10 @@ def _last_laboratory_values(
         (labs.c4, gaps.c4),
         (renal, gaps.kidney),
     )
-    treated, replicate = followed.treated[visits.patient], visits.patient // np.int64(baseline.size // followed.replicates)
+    treated, replicate = (
+        followed.treated[visits.patient],
+        visits.patient // np.int64(baseline.size // followed.replicates),
+    )
     for values, missing in measured:
         known = ~missing
         yield values[known].astype(np.float64), treated[known], replicate[known]

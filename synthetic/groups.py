@@ -69,7 +69,9 @@ def select_patients(record: Record, patients: IntArray, axis: int = -1) -> Recor
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
         if isinstance(value, np.ndarray):
-            value = value.take(patients, axis=axis)
+            # Taken along the axis that stands together in memory, and laid out as it was.
+            across = value.ndim == 2 and axis == 0 and value.flags.f_contiguous
+            value = value.T.take(patients, axis=1).T if across else value.take(patients, axis=axis)
         elif dataclasses.is_dataclass(value):
             value = select_patients(value, patients, axis)
         values[field.name] = value
