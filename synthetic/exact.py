@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +31,7 @@ from synthetic.story import (
     adverse_events,
     as_it_is,
     finish_story,
+    join_stories,
     leaving_of,
     record_visits,
 )
@@ -47,15 +47,10 @@ _CLEARLY_SIMILAR = 0.10
 
 @dataclass(frozen=True, slots=True)
 class ExactStories:
-    """Replicates whose course was accepted in the same draw.
-
-    ``story`` holds their patients, ``numbers``, shape ``(a,)``, says which replicates they are, in ascending order;
-    ``course_draws`` is the number of the draw.
-    """
+    """``r`` replicates, each with its accepted course; ``course_draws``, shape ``(r,)``, says in which draw it came."""
 
     story: Story
-    numbers: IntArray
-    course_draws: int
+    course_draws: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +101,7 @@ def draw_exact_stories(
     ids: npt.NDArray[np.bytes_],
     tree: SeedTree,
     source: Source = as_it_is,
-) -> Iterator[ExactStories]:
+) -> ExactStories:
     """Draw baseline and arms once, then courses until each replicate contradicts none of the study's findings.
 
     A course is judged by its flares and events before any visit is written, by its laboratory values before doses are
@@ -123,11 +118,6 @@ def draw_exact_stories(
     source
         Makes of a generator what laboratory values, doses and adverse events are drawn from.
 
-    Yields
-    ------
-    ExactStories
-        At least one replicate each; together, every replicate once.
-
     Raises
     ------
     CalibrationError
@@ -141,10 +131,12 @@ def draw_exact_stories(
     random = tree.child("treatment").generator()
     alone = draw_monotherapy(assigned.tacrolimus, design.alone, replicates, random)
     treatment = draw_treatment(assigned, design, alone, model, random)
-    waiting = np.arange(replicates)
+    waiting, course_draws = np.arange(replicates), np.zeros(replicates, dtype=np.int64)
+    stories: list[Story] = []
+    settled: list[IntArray] = []
     for draw in range(1, _MOST_COURSES + 1):
-        # Several courses at once for each replicate that still waits, once half of them or more are settled.
-        rows = np.repeat(waiting, min(_COURSES_AT_ONCE, max(1, replicates // (2 * len(waiting)))))
+        # Several courses at once for each replicate that still waits, as many as make up for those that do not.
+        rows = np.repeat(waiting, min(_COURSES_AT_ONCE, replicates // len(waiting)))
         own = tree.child("course", draw)
         patients = patients_of(rows, total)
         mine, regimen = assigned.replicates(rows, total), select_patients(treatment, patients)
@@ -160,24 +152,14 @@ def draw_exact_stories(
             continue
         courses, chosen = courses.only(fitting[first]), patients_of(fitting[first], total)
         seen = seen.only(chosen, len(rows) * total)
-        yield ExactStories(
-            finish_story(
-                ids[patients_of(numbers, total)],
-                courses.assigned,
-                courses.treatment,
-                courses.follow_up,
-                courses.adverse,
-                seen,
-                model,
-                own,
-                source,
-            ),
-            numbers,
-            draw,
-        )
+        mine, regimen = courses.assigned, courses.treatment
+        names = ids[patients_of(numbers, total)]
+        stories.append(finish_story(names, mine, regimen, courses.follow_up, courses.adverse, seen, model, own, source))
+        settled.append(numbers)
+        course_draws[numbers] = draw
         waiting = np.setdiff1d(waiting, numbers)
         if not waiting.size:
-            return
+            return ExactStories(join_stories(stories, settled, total), course_draws)
     raise CalibrationError(
         f"none of {_MOST_COURSES} courses has the printed flares and no significant difference that print denies",
         where=f"study {study.name}: flares, poor outcomes, adverse events or laboratory values",

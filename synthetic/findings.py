@@ -143,10 +143,8 @@ def _last_laboratory_values(
         (labs.c4, gaps.c4),
         (renal, gaps.kidney),
     )
-    treated, replicate = (
-        followed.treated[visits.patient],
-        visits.patient // np.int64(baseline.size // followed.replicates),
-    )
+    replicate = visits.patient // np.int64(baseline.size // followed.replicates)
+    treated = followed.treated[visits.patient]
     for values, missing in measured:
         known = ~missing
         yield values[known].astype(np.float64), treated[known], replicate[known]

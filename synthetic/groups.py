@@ -78,8 +78,8 @@ def select_patients(record: Record, patients: IntArray, axis: int = -1) -> Recor
     return dataclasses.replace(record, **values)
 
 
-def join_patients(records: list[Record]) -> Record:
-    """Return a frozen dataclass whose arrays are those of ``records``, one after the other along the last axis."""
+def join_patients(records: list[Record], axis: int = -1) -> Record:
+    """Return a frozen dataclass whose arrays are those of ``records``, one after the other along ``axis``."""
     first = records[0]
     if not dataclasses.is_dataclass(first) or isinstance(first, type):
         raise TypeError(f"a dataclass of arrays expected, got {type(first).__name__}")
@@ -87,7 +87,7 @@ def join_patients(records: list[Record]) -> Record:
     for field in dataclasses.fields(first):
         parts = [getattr(record, field.name) for record in records]
         if isinstance(parts[0], np.ndarray):
-            values[field.name] = np.concatenate(parts, axis=-1)
+            values[field.name] = np.concatenate(parts, axis=axis)
         elif dataclasses.is_dataclass(parts[0]):
-            values[field.name] = join_patients(parts)
+            values[field.name] = join_patients(parts, axis)
     return dataclasses.replace(first, **values)

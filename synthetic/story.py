@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from synthetic.course import CourseNoise, poor_outcome_hazard_ratio
 from synthetic.design import Design
 from synthetic.events import EventRows, adverse_event_rows, doubling_rows, first_day, join_events, renal_rows
 from synthetic.gaps import LaboratoryGaps, draw_gaps
-from synthetic.groups import numbered_anew, select_patients
+from synthetic.groups import Record, join_patients, numbered_anew, patients_of, select_patients
 from synthetic.model import PatientModel
 from synthetic.observed import ObservedCourse
 from synthetic.treatments import (
@@ -32,6 +32,7 @@ from synthetic.treatments import (
 )
 from synthetic.visits import FlareRows, VisitRows, VisitWriter, write_visits
 
+RowRecord = TypeVar("RowRecord", VisitRows, EventRows)
 Source: TypeAlias = Callable[[np.random.Generator], NoiseSource]
 """Makes of a generator what laboratory values, doses and adverse events are drawn from."""
 
@@ -85,6 +86,40 @@ class Story:
     prednisolone: npt.NDArray[np.float64]
     events: EventRows
     gaps: LaboratoryGaps
+
+
+def join_stories(stories: list[Story], numbers: list[IntArray], per_replicate: int) -> Story:
+    """Join stories of different replicates, in the order of their ``numbers``, each of shape ``(a,)``."""
+    if len(stories) == 1:
+        return stories[0]
+    order = np.argsort(np.concatenate(numbers))
+    patients = patients_of(order, per_replicate)
+    place = numbered_anew(patients, len(patients))
+    first = np.cumsum([0, *(len(story.ids) for story in stories)])
+
+    def in_order(records: list[RowRecord]) -> tuple[RowRecord, IntArray]:
+        """Join records of which each element belongs to a patient."""
+        owner = place[np.concatenate([record.patient + start for record, start in zip(records, first, strict=False)])]
+        rows = np.argsort(owner, kind="stable")
+        return replace(select_patients(join_patients(records), rows), patient=owner[rows]), rows
+
+    def of_patients(records: list[Record], axis: int = -1) -> Record:
+        return select_patients(join_patients(records, axis), patients, axis)
+
+    visits, rows = in_order([story.visits for story in stories])
+    return Story(
+        ids=np.concatenate([story.ids for story in stories])[patients],
+        assigned=join_patients([story.assigned for story in stories]).replicates(order, per_replicate),
+        attendance=of_patients([story.attendance for story in stories], axis=0),
+        noise=of_patients([story.noise for story in stories], axis=0),
+        course=of_patients([story.course for story in stories], axis=0),
+        visits=visits,
+        treatment=of_patients([story.treatment for story in stories]),
+        stops=of_patients([story.stops for story in stories]),
+        prednisolone=np.concatenate([story.prednisolone for story in stories])[rows],
+        events=in_order([story.events for story in stories])[0],
+        gaps=select_patients(join_patients([story.gaps for story in stories]), rows),
+    )
 
 
 def leaving_of(assigned: AssignedBaseline, model: PatientModel) -> Leaving:
