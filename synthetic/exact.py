@@ -26,6 +26,7 @@ from synthetic.model import PatientModel
 from synthetic.observed import observe
 from synthetic.story import (
     FollowUp,
+    RecordedVisits,
     Source,
     Story,
     adverse_events,
@@ -55,10 +56,14 @@ class ExactStories:
 
 @dataclass(frozen=True, slots=True)
 class _Courses:
-    """One course of each of ``r`` replicates of ``per_replicate`` patients, before any visit is written."""
+    """One course of each of ``r`` replicates of ``per_replicate`` patients, before any visit is written.
+
+    Positions within response states are not drawn yet.
+    """
 
     assigned: AssignedBaseline
     treatment: Treatment
+    course: Course
     follow_up: FollowUp
     adverse: EventRows
     per_replicate: int
@@ -87,6 +92,7 @@ class _Courses:
         return _Courses(
             self.assigned.replicates(rows, total),
             select_patients(self.treatment, patients),
+            select_patients(self.course, patients, axis=0),
             select_patients(self.follow_up, patients, axis=0),
             replace(adverse, patient=number[adverse.patient]),
             total,
@@ -137,23 +143,15 @@ def draw_exact_stories(
     for draw in range(1, _MOST_COURSES + 1):
         # Several courses at once for each replicate that still waits, as many as make up for those that do not.
         rows = np.repeat(waiting, min(_COURSES_AT_ONCE, replicates // len(waiting)))
+        mine, regimen = assigned.replicates(rows, total), select_patients(treatment, patients_of(rows, total))
         own = tree.child("course", draw)
-        patients = patients_of(rows, total)
-        mine, regimen = assigned.replicates(rows, total), select_patients(treatment, patients)
-        courses, met = _draw_courses(study, design, calibration, mine, regimen, model, own, source)
-        fitting = np.flatnonzero(met & ~events_contradict(study, courses.followed, courses.events()))
-        if not fitting.size:
+        courses, met = _draw_courses(design, calibration, mine, regimen, model, own, source)
+        accepted = _accepted(study, design, courses, met, rows, model, own, source)
+        if accepted is None:
             continue
-        courses, rows = courses.only(fitting), rows[fitting]
-        seen = record_visits(courses.assigned, courses.follow_up, design, model, own, source)
-        fitting = np.flatnonzero(~visits_contradict(study, courses.followed, courses.assigned.baseline, seen))
-        numbers, first = np.unique(rows[fitting], return_index=True)
-        if not numbers.size:
-            continue
-        courses, chosen = courses.only(fitting[first]), patients_of(fitting[first], total)
-        seen = seen.only(chosen, len(rows) * total)
-        mine, regimen = courses.assigned, courses.treatment
+        courses, seen, numbers = accepted
         names = ids[patients_of(numbers, total)]
+        mine, regimen = courses.assigned, courses.treatment
         stories.append(finish_story(names, mine, regimen, courses.follow_up, courses.adverse, seen, model, own, source))
         settled.append(numbers)
         course_draws[numbers] = draw
@@ -168,11 +166,48 @@ def draw_exact_stories(
     )
 
 
+def _accepted(
+    study: Study,
+    design: Design,
+    courses: _Courses,
+    met: BoolArray,
+    rows: IntArray,
+    model: PatientModel,
+    tree: SeedTree,
+    source: Source,
+) -> tuple[_Courses, RecordedVisits, IntArray] | None:
+    """Return the first course of each replicate that contradicts nothing, its visits, and which replicates they are.
+
+    ``met`` says which courses have their printed flares, ``rows`` which replicate each is of, both of shape ``(r,)``.
+    """
+    fitting = np.flatnonzero(met & ~events_contradict(study, courses.followed, courses.events()))
+    if not fitting.size:
+        return None
+    courses, rows = courses.only(fitting), rows[fitting]
+    courses = _with_positions(study, design, courses, tree.child("position").generator())
+    seen = record_visits(courses.assigned, courses.follow_up, design, model, tree, source)
+    fitting = np.flatnonzero(~visits_contradict(study, courses.followed, courses.assigned.baseline, seen))
+    numbers, first = np.unique(rows[fitting], return_index=True)
+    if not numbers.size:
+        return None
+    chosen = fitting[first]
+    seen = seen.only(patients_of(chosen, design.total), len(rows) * design.total)
+    return courses.only(chosen), seen, numbers
+
+
 def prints_comparison(study: Study, design: Design) -> bool:
     """Return whether the study says that pure class V differs between two arms and the other covariates do not."""
     said = {(target.measure, target.claim) for target in study.targets if target.superseded_by is None}
     balance = (Measure.BASELINE_BALANCE, Claim.NO_SIGNIFICANT_DIFFERENCE)
     return len(design.sizes) == 2 and {balance, (Measure.CLASS_V, Claim.HIGHER)} <= said
+
+
+def _with_positions(study: Study, design: Design, courses: _Courses, random: np.random.Generator) -> _Courses:
+    """Return courses with positions within response states."""
+    arms = Arms.of(courses.assigned.arm, design.sizes)
+    position = _draw_positions(study, design, courses.course, arms, random)
+    observed = replace(courses.follow_up.course, band_position=position)
+    return replace(courses, follow_up=replace(courses.follow_up, course=observed))
 
 
 def _draw_positions(
@@ -210,7 +245,6 @@ def _draw_positions(
 
 
 def _draw_courses(
-    study: Study,
     design: Design,
     calibration: Calibration,
     assigned: AssignedBaseline,
@@ -244,8 +278,6 @@ def _draw_courses(
     attendance = replace(attendance, missed=missed, untested=untested)
     hazards = calibration.hazards(baseline, assigned.arm, model)
     walked = walk_to_counts(noise, hazards, attendance, arms, design, model)
-    course = walked.course
-    position = _draw_positions(study, design, course, arms, tree.child("position").generator())
-    follow_up = FollowUp(attendance, noise, observe(course, position, attendance))
+    follow_up = FollowUp(attendance, noise, observe(walked.course, np.zeros_like(walked.course.score), attendance))
     adverse = adverse_events(assigned, treatment, follow_up, model, tree, source)
-    return _Courses(assigned, treatment, follow_up, adverse, design.total), walked.meets_flares
+    return _Courses(assigned, treatment, walked.course, follow_up, adverse, design.total), walked.meets_flares
