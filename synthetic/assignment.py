@@ -160,20 +160,26 @@ def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree:
     if not comparison.varying.any():
         return _Accepted(np.empty(0, dtype=np.int64), None, list(comparison.constant))
     random = tree.child("arms", batch).generator()
-    reluctance = np.exp(-logit).reshape(replicates, total, 1)
-    uniform = np.empty((total, _BATCH))
+    # Log odds plus logistic noise order patients as these odds of going without do, which cost no logarithm.
+    without = np.exp(-logit).reshape(replicates, total, 1)
+    uniform, odds = np.empty((total, _BATCH)), np.empty((total, _BATCH))
     rows, first, chosen = [], [], []
     # One replicate after the other: its candidates fit into the processor's cache.
     for row in range(replicates):
         random.random(out=uniform)
         if not comparison.varying[row]:
             continue
-        tacrolimus = _candidates(uniform, reluctance[row], treated)
+        with np.errstate(divide="ignore"):
+            np.divide(np.subtract(1.0, uniform, out=odds), uniform, out=odds)
+        odds *= without[row]
+        promising = comparison.promising(row, odds)
+        tacrolimus = _least(odds.T[promising], treated).T
         met = comparison.met(row, tacrolimus)
         if met.any():
             rows.append(row)
-            first.append(int(met.argmax()))
-            chosen.append(tacrolimus[:, first[-1]])
+            place = int(met.argmax())
+            first.append(int(promising[place]))
+            chosen.append(tacrolimus[:, place])
     if not rows:
         return _Accepted(np.empty(0, dtype=np.int64), None, [])
     found = np.array(rows)
@@ -184,17 +190,9 @@ def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree:
     return _Accepted(found, AssignedBaseline(mine, np.where(on, 0, 1), on, logit[patients], draws), [])
 
 
-def _candidates(uniform: FloatArray, reluctance: FloatArray, treated: int) -> BoolArray:
-    """Let the patients who like tacrolimus best have it: logit plus logistic noise, one column a candidate.
-
-    Compared are the odds of going without, which order the patients the same and cost no logarithm. ``reluctance``,
-    shape ``(n, 1)``, is the exponential of minus the logit; ``uniform`` has shape ``(n, k)``.
-    """
-    with np.errstate(divide="ignore"):
-        odds = (1.0 - uniform) / uniform
-    odds *= reluctance
-    last = np.partition(odds.T, treated - 1, axis=1)[:, treated - 1]
-    return np.asarray(odds <= last)
+def _least(odds: FloatArray, treated: int) -> BoolArray:
+    """Return who of each row is among the ``treated`` with the least odds."""
+    return np.asarray(odds <= np.partition(odds, treated - 1, axis=1)[:, [treated - 1]])
 
 
 def _in_order(found: list[tuple[IntArray, AssignedBaseline]], total: int) -> AssignedBaseline:

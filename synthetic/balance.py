@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from cohort.response import BoolArray
+from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
 from synthetic.model import AssignmentModel, PatientModel
 
@@ -60,6 +60,19 @@ class ArmComparison:
             treated=treated,
             rule=model.assignment,
         )
+
+    def promising(self, replicate: int, reluctance: FloatArray) -> IntArray:
+        """Return the candidates with enough pure class V among the ``treated`` who are least reluctant.
+
+        ``reluctance`` has shape ``(n, k)``. Nobody is dealt an arm for it: the last of as many patients with class V
+        as are enough must be among the treated.
+        """
+        enough = int(self.enough[replicate].argmax())
+        of_class_v = reluctance[self.class_v[replicate]]
+        if not self.enough[replicate, enough] or len(of_class_v) < enough:
+            return np.empty(0, dtype=np.int64)
+        last = np.partition(of_class_v.T, enough - 1, axis=1)[:, enough - 1]
+        return np.flatnonzero(np.count_nonzero(reluctance <= last, axis=0) <= self.treated)
 
     def met(self, replicate: int, tacrolimus: BoolArray) -> BoolArray:
         """Return which candidate arms of a replicate look as the paper says, shape ``(k,)``.

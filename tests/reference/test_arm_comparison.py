@@ -52,10 +52,14 @@ def test_candidates_are_judged_as_by_one_test_after_another(cap: float) -> None:
     outcomes = []
     for row in range(REPLICATES):
         mine = select_patients(baseline, np.arange(row * SIZE, (row + 1) * SIZE))
-        liking = random.normal(size=(SIZE, 120)) + 1.5 * mine.class_v[:, None]
+        liking = random.normal(size=(SIZE, 120)) + 0.5 * mine.class_v[:, None]
         tacrolimus = liking >= np.sort(liking, axis=0)[SIZE - TREATED]
         met = comparison.met(row, tacrolimus)
         assert met.tolist() == [accepted(mine, on, cap) for on in tacrolimus.T]
+        promising = comparison.promising(row, -liking)
+        number = np.count_nonzero(tacrolimus[mine.class_v], axis=0)
+        assert promising.tolist() == np.flatnonzero(comparison.enough[row, number]).tolist()
+        assert 0 < len(promising) < len(number)
         outcomes += met.tolist()
     assert 3 <= sum(outcomes) <= len(outcomes) - 3, sum(outcomes)
 
