@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -78,6 +79,8 @@ def names_of(codes: type[StrEnum]) -> tuple[str, ...]:
     return tuple(code.value for code in codes)
 
 
+# Codes of two vocabularies are equal if they are spelled alike, and must not share an answer.
+@lru_cache(maxsize=None, typed=True)
 def position_of(code: StrEnum) -> np.int8:
     """Return the position of ``code`` in :func:`names_of` its vocabulary.
 
@@ -156,12 +159,12 @@ def join_rows(parts: Sequence[Columns]) -> dict[str, ColumnValues]:
 
 def _take(values: ColumnValues, rows: npt.NDArray[np.intp]) -> ColumnValues:
     if isinstance(values, Coded):
-        return Coded(values.position[rows], values.names)
+        return Coded(values.position.take(rows), values.names)
     if isinstance(values, Identifiers):
-        return Identifiers(values.position[rows], values.values)
+        return Identifiers(values.position.take(rows), values.values)
     if isinstance(values, Nullable):
-        return Nullable(values.values[rows], values.missing[rows])
-    return values[rows]
+        return Nullable(values.values.take(rows), values.missing.take(rows))
+    return values.take(rows)
 
 
 def _join(parts: Sequence[ColumnValues]) -> ColumnValues:
@@ -265,7 +268,7 @@ def _identifiers(identifiers: Identifiers) -> pa.Array:
     import pyarrow as pa
 
     width, size = identifiers.values.dtype.itemsize, len(identifiers.position)
-    text = np.ascontiguousarray(identifiers.values[identifiers.position])
+    text = np.ascontiguousarray(identifiers.values.take(identifiers.position))
     start = np.arange(0, (size + 1) * width, width, dtype=np.int32)
     buffers = [None, pa.py_buffer(start), pa.py_buffer(text.view(np.uint8))]
     return pa.Array.from_buffers(pa.string(), size, buffers)

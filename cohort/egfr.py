@@ -37,13 +37,36 @@ def ckd_epi_2021(serum_creatinine_mg_dl: npt.ArrayLike, age_years: npt.ArrayLike
     >>> round(float(ckd_epi_2021([0.7], [35.0], [True])[0]), 1)
     115.6
     """
+    return egfr_from_factor(creatinine_factor(serum_creatinine_mg_dl, female), age_years, female)
+
+
+def creatinine_factor(serum_creatinine_mg_dl: npt.ArrayLike, female: npt.ArrayLike) -> FloatArray:
+    """Return what creatinine contributes to :func:`ckd_epi_2021`, the constant of the equation included.
+
+    Parameters
+    ----------
+    serum_creatinine_mg_dl, female
+        As there. Printed creatinine has few values, so that the factor can be kept in a table.
+
+    Examples
+    --------
+    >>> table = creatinine_factor([0.7, 1.4], True)
+    >>> float(egfr_from_factor(table[0], 35.0, True)) == float(ckd_epi_2021(0.7, 35.0, True))
+    True
+    """
     creatinine = np.asarray(serum_creatinine_mg_dl, dtype=np.float64)
-    age = np.asarray(age_years, dtype=np.float64)
     is_female = np.asarray(female, dtype=bool)
     ratio = creatinine / np.where(is_female, 0.7, 0.9)
     low = np.minimum(ratio, 1.0) ** np.where(is_female, -0.241, -0.302)
     high = np.maximum(ratio, 1.0) ** -1.200
-    return np.asarray(142.0 * low * high * EGFR_PER_YEAR**age * np.where(is_female, 1.012, 1.0), dtype=np.float64)
+    return np.asarray(142.0 * low * high, dtype=np.float64)
+
+
+def egfr_from_factor(factor: npt.ArrayLike, age_years: npt.ArrayLike, female: npt.ArrayLike) -> FloatArray:
+    """Return the eGFR of :func:`ckd_epi_2021` from its :func:`creatinine_factor` and the rest of the equation."""
+    of_age = EGFR_PER_YEAR ** np.asarray(age_years, dtype=np.float64)
+    sex = np.where(np.asarray(female, dtype=bool), 1.012, 1.0)
+    return np.asarray(np.asarray(factor, dtype=np.float64) * of_age * sex, dtype=np.float64)
 
 
 def creatinine_for_egfr(egfr: npt.ArrayLike, age_years: npt.ArrayLike, female: npt.ArrayLike) -> FloatArray:

@@ -10,10 +10,11 @@ import numpy.typing as npt
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
 from cohort.seeds import SeedTree
+from synthetic.balance import ArmComparison
 from synthetic.baseline import Baseline, Covariates, draw_baseline
 from synthetic.design import Design
-from synthetic.groups import join_patients, select_patients
-from synthetic.model import AssignmentModel, PatientModel
+from synthetic.groups import join_patients, patients_of, select_patients
+from synthetic.model import PatientModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -38,7 +39,7 @@ class AssignedBaseline:
 
     def replicates(self, rows: IntArray, per_replicate: int) -> AssignedBaseline:
         """Return the replicates ``rows`` of ``per_replicate`` patients each."""
-        patients = (rows[:, None] * per_replicate + np.arange(per_replicate)).ravel()
+        patients = patients_of(rows, per_replicate)
         return AssignedBaseline(
             select_patients(self.baseline, patients),
             self.arm[patients],
@@ -77,90 +78,6 @@ def arm_probabilities(logit: FloatArray, intercepts: FloatArray, tacrolimus: Boo
     """
     odds = np.exp(intercepts + np.where(tacrolimus, logit[:, None], 0.0))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
-
-
-def fixed_covariates(model: PatientModel) -> frozenset[str]:
-    """Return the balance covariates that the model gives to everybody or nobody: arms cannot differ in them."""
-    shares = ("female", "korean", "rheumatology_clinic", "hypertension", "diabetes")
-    return frozenset(name for name in shares if getattr(model.baseline, name) in (0.0, 1.0))
-
-
-def look_as_printed(baseline: Baseline, tacrolimus: BoolArray, model: PatientModel) -> BoolArray:
-    """Return which candidate assignments look as the paper says, shape ``(r, k)``.
-
-    Pure class V is significantly more frequent on tacrolimus (Pearson chi-square, no continuity correction); no other
-    covariate differs significantly (Welch t for numbers, Pearson for yes/no covariates) or by more than the cap.
-
-    Parameters
-    ----------
-    baseline
-        ``n`` patients of each of ``r`` replicates; every balance covariate varies in each, but those that the model
-        gives to everybody or nobody.
-    tacrolimus
-        Candidate assignments, shape ``(r, n, k)``, all with the same number of treated patients.
-    model
-        Patient model; the significance level and the cap on the standardised mean difference are used.
-    """
-    from scipy.special import chdtrc
-
-    rule = model.assignment
-    replicates, per_replicate, _ = tacrolimus.shape
-    n1 = int(tacrolimus[0, :, 0].sum())
-    n0 = per_replicate - n1
-    class_v = _standardised(baseline.class_v.reshape(replicates, 1, per_replicate).astype(np.float64))
-    excess = (class_v @ tacrolimus.astype(np.float64))[:, 0] * (1 / n1 + 1 / n0)
-    met = np.asarray((excess > 0) & (chdtrc(1, excess**2 / (1 / n1 + 1 / n0)) < rule.balance_alpha))
-    # Few candidates are left, so the other covariates are compared for these only.
-    row, candidate = np.nonzero(met)
-    columns = np.stack(list(_compared(baseline, model).values()))
-    values = _standardised(columns.reshape(len(columns), replicates, per_replicate).transpose(1, 0, 2))
-    similar = _similar(values, row, tacrolimus[row, :, candidate], rule)
-    met[row, candidate] = similar
-    return met
-
-
-def _compared(baseline: Baseline, model: PatientModel) -> dict[str, FloatArray]:
-    """Return the balance covariates in which arms can differ, by name."""
-    fixed = fixed_covariates(model)
-    return {name: column for name, column in baseline.balance_covariates().items() if name not in fixed}
-
-
-def _similar(values: FloatArray, row: IntArray, treated: BoolArray, rule: AssignmentModel) -> BoolArray:
-    """Return whether no covariate differs, for assignments ``treated``, shape ``(p, n)``, of replicates ``row``.
-
-    ``values``, shape ``(r, m, n)``, have mean zero and variance one in each replicate.
-    """
-    from scipy.special import chdtrc, stdtr
-
-    size = values.shape[2]
-    n1 = int(treated[0].sum()) if len(treated) else 1
-    n0 = size - n1
-    binary = ((values == values.min(axis=2, keepdims=True)) | (values == values.max(axis=2, keepdims=True))).all(axis=2)
-    # The values sum to zero and their squares to the number of patients, so the other arm follows from the treated.
-    total, squares = np.empty((len(row), values.shape[1])), np.empty((len(row), values.shape[1]))
-    for replicate in np.unique(row):
-        mine = row == replicate
-        on = treated[mine].T.astype(np.float64)
-        total[mine], squares[mine] = (values[replicate] @ on).T, (values[replicate] ** 2 @ on).T
-    m1, m0 = total / n1, -total / n0
-    v1 = (squares - n1 * m1**2) / (n1 - 1)
-    v0 = (size - squares - n0 * m0**2) / (n0 - 1)
-    difference = m1 - m0
-    similar = (np.abs(difference) <= rule.smd_cap * np.sqrt((v1 + v0) / 2)).all(axis=1)
-    difference, v1, v0 = difference[similar], v1[similar], v0[similar]
-    error = v1 / n1 + v0 / n0
-    degrees = error**2 / ((v1 / n1) ** 2 / (n1 - 1) + (v0 / n0) ** 2 / (n0 - 1))
-    p_welch = 2 * stdtr(degrees, -np.abs(difference) / np.sqrt(error))
-    # The values have variance one over both arms together, so this is the chi-square of the two-by-two table.
-    p_pearson = chdtrc(1, difference**2 / (1 / n1 + 1 / n0))
-    p_value = np.where(binary[row[similar]], p_pearson, p_welch)
-    similar[similar] = (p_value >= rule.balance_alpha).all(axis=1)
-    return np.asarray(similar)
-
-
-def _standardised(values: FloatArray) -> FloatArray:
-    """Return values, shape ``(r, m, n)``, with mean zero and variance one in each replicate."""
-    return np.asarray((values - values.mean(axis=2, keepdims=True)) / values.std(axis=2, keepdims=True))
 
 
 def draw_assigned(
@@ -239,31 +156,43 @@ def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree:
     total, treated = design.total, int(design.sizes[0])
     baseline = draw_baseline(replicates * total, model, tree.child("patients", batch).generator())
     logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
-    compared = {"pure class V": baseline.class_v.astype(np.float64), **_compared(baseline, model)}
-    columns = np.stack(list(compared.values())).reshape(-1, replicates, total)
-    varying = columns.min(axis=2) < columns.max(axis=2)
-    rows = np.flatnonzero(varying.all(axis=0))
-    if not rows.size:
-        constant = [name for name, varies in zip(compared, varying.any(axis=1), strict=True) if not varies]
-        return _Accepted(rows, None, constant)
-    noise = tree.child("arms", batch).generator().logistic(size=(replicates, total, _BATCH))[rows]
-    liking = logit.reshape(replicates, total)[rows][:, :, None] + noise
-    tacrolimus = liking >= np.partition(liking, total - treated, axis=1)[:, [total - treated]]
-    patients = (rows[:, None] * total + np.arange(total)).ravel()
-    met = look_as_printed(select_patients(baseline, patients), tacrolimus, model)
-    any_met = met.any(axis=1)
-    first = met.argmax(axis=1)[any_met]
-    rows, tacrolimus = rows[any_met], tacrolimus[any_met]
-    chosen = np.take_along_axis(tacrolimus, first[:, None, None], axis=2)[:, :, 0].ravel()
-    patients = (rows[:, None] * total + np.arange(total)).ravel()
-    arm = np.where(chosen, 0, 1)
-    return _Accepted(
-        rows,
-        AssignedBaseline(
-            select_patients(baseline, patients), arm, chosen, logit[patients], (batch - 1) * _BATCH + first + 1
-        ),
-        [],
-    )
+    comparison = ArmComparison.of(baseline, replicates, treated, model)
+    if not comparison.varying.any():
+        return _Accepted(np.empty(0, dtype=np.int64), None, list(comparison.constant))
+    random = tree.child("arms", batch).generator()
+    # Log odds plus logistic noise order patients as these odds of going without do, which cost no logarithm.
+    without = np.exp(-logit).reshape(replicates, total, 1)
+    uniform, odds = np.empty((total, _BATCH)), np.empty((total, _BATCH))
+    rows, first, chosen = [], [], []
+    # One replicate after the other: its candidates fit into the processor's cache.
+    for row in range(replicates):
+        random.random(out=uniform)
+        if not comparison.varying[row]:
+            continue
+        with np.errstate(divide="ignore"):
+            np.divide(np.subtract(1.0, uniform, out=odds), uniform, out=odds)
+        odds *= without[row]
+        promising = comparison.promising(row, odds)
+        tacrolimus = _least(odds.T[promising], treated).T
+        met = comparison.met(row, tacrolimus)
+        if met.any():
+            rows.append(row)
+            place = int(met.argmax())
+            first.append(int(promising[place]))
+            chosen.append(tacrolimus[:, place])
+    if not rows:
+        return _Accepted(np.empty(0, dtype=np.int64), None, [])
+    found = np.array(rows)
+    patients = patients_of(found, total)
+    on = np.concatenate(chosen)
+    draws = (batch - 1) * _BATCH + np.array(first) + 1
+    mine = select_patients(baseline, patients)
+    return _Accepted(found, AssignedBaseline(mine, np.where(on, 0, 1), on, logit[patients], draws), [])
+
+
+def _least(odds: FloatArray, treated: int) -> BoolArray:
+    """Return who of each row is among the ``treated`` with the least odds."""
+    return np.asarray(odds <= np.partition(odds, treated - 1, axis=1)[:, [treated - 1]])
 
 
 def _in_order(found: list[tuple[IntArray, AssignedBaseline]], total: int) -> AssignedBaseline:

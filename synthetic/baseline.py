@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cohort.codes import Ethnicity, IsnRpsClass
 from cohort.columns import position_of
-from cohort.egfr import ckd_epi_2021
+from cohort.egfr import creatinine_factor, egfr_from_factor
 from cohort.response import BoolArray, IntArray
 from synthetic.centres import CentreEffects, draw_centres
 from synthetic.coarse import Noise, NoiseSource
@@ -60,6 +60,14 @@ class Covariates:
         """Pure class V."""
         return np.asarray(self.lupus_class == CLASS_V)
 
+    @property
+    def egfr(self) -> FloatArray:
+        """The eGFR of the index date by CKD-EPI 2021, unrounded."""
+        # Printed creatinine has few values, so its powers are looked up.
+        printed = np.maximum(np.arange(int(self.creatinine.max(initial=1)) + 1), 1) / 100.0
+        factor = np.stack([creatinine_factor(printed, female) for female in (False, True)])
+        return egfr_from_factor(factor[self.female.astype(np.intp), self.creatinine], self.age_years, self.female)
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline(Covariates):
@@ -71,7 +79,6 @@ class Baseline(Covariates):
 
     def balance_covariates(self) -> dict[str, FloatArray]:
         """Return the covariates that the paper reports as similar between arms, in the units of the tables."""
-        egfr = ckd_epi_2021(self.creatinine / 100.0, self.age_years, self.female)
         columns: dict[str, npt.NDArray[np.generic]] = {
             name: getattr(self, name)
             for name in (
@@ -80,7 +87,7 @@ class Baseline(Covariates):
             )
         }  # fmt: skip
         columns |= {"korean": self.ethnicity == position_of(Ethnicity.KOREAN)}
-        columns |= {"egfr": np.round(egfr, 1)}
+        columns |= {"egfr": np.round(self.egfr, 1)}
         columns |= {field.name: getattr(self.labs, field.name) for field in fields(self.labs)}
         return {name: values.astype(np.float64) for name, values in columns.items()}
 

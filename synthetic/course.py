@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from cohort.egfr import ckd_epi_2021
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Covariates
 from synthetic.model import CourseModel
@@ -30,6 +29,8 @@ _CLEAR_OF_FLARE = 91
 _DAYS_TO_FAILURE = 45
 _FAILURE_BEFORE_VISIT = 7
 """Days kept between kidney failure and the visits around it."""
+_ROUNDING = 1e-9
+"""Room left to rounding where a bound rules out what the exact comparison is not asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,12 @@ class Cut(Protocol):
 
 def draw_noise(baseline: Covariates, visits: int, model: CourseModel, random: RandomSource) -> CourseNoise:
     """Draw the noise of each patient and visit; scores carry baseline effects, a patient effect and visit noise."""
-    egfr = ckd_epi_2021(baseline.creatinine / 100.0, baseline.age_years, baseline.female)
     chronicity = (baseline.chronicity_index - model.chronicity_centre) / model.chronicity_scale
     level = (
         baseline.centre.outcome
         - model.severity_weight * baseline.latent_severity
         - model.chronicity_weight * chronicity
-        - model.low_egfr_weight * np.maximum(model.low_egfr_from - egfr, 0.0) / 15.0
+        - model.low_egfr_weight * np.maximum(model.low_egfr_from - baseline.egfr, 0.0) / 15.0
         + model.patient_sd * random.standard_normal(baseline.size)
     )
     noise = random.standard_normal((visits, baseline.size))
@@ -138,8 +138,9 @@ def poor_outcome_hazard_ratio(baseline: Covariates, model: CourseModel) -> Float
 
 def kidney_failure_hazard_ratio(baseline: Covariates, model: CourseModel) -> FloatArray:
     """Return the relative hazard of kidney failure, shape ``(n,)``: that of a poor outcome, raised by a low eGFR."""
-    egfr = ckd_epi_2021(baseline.creatinine / 100.0, baseline.age_years, baseline.female)
-    return np.asarray(poor_outcome_hazard_ratio(baseline, model) * np.where(egfr < 60.0, model.eskd_hr_low_egfr, 1.0))
+    return np.asarray(
+        poor_outcome_hazard_ratio(baseline, model) * np.where(baseline.egfr < 60.0, model.eskd_hr_low_egfr, 1.0)
+    )
 
 
 class Walk:
@@ -183,7 +184,7 @@ class Walk:
         # The hazard counts over the whole interval; only the day is kept clear of the visits around it.
         exposure = np.where(self._span > 0, self._span + 2 * _CLEAR_OF_VISIT, 0)
         hazard = hazards.flare[:, visit if hazards.flare.shape[1] > 1 else 0]
-        self._flares = self._responding & (self._noise.flare[:, visit] < -np.expm1(-hazard * exposure))
+        self._flares = _happens(self._noise.flare[:, visit], hazard * exposure, self._responding)
         self._shift = self._shift * self._model.flare_shift_decay + self._model.flare_shift * self._flares
         self._score[:, visit] = self._noise.score[:, visit] - self._shift
         fate = Fate(self._responding & ~self._flares, self._span > 0, self._failure_day != NO_DAY)
@@ -204,8 +205,8 @@ class Walk:
 
     def _fail(self, visit: int, hazards: Hazards, cut: Cut) -> None:
         exposure = self.failure_exposure(visit)
-        risk = -np.expm1(-hazards.failure_level[visit] * hazards.failure * exposure)
-        failing = self._noise.failure[:, visit] < risk
+        cumulative = hazards.failure_level[visit] * hazards.failure * exposure
+        failing = _happens(self._noise.failure[:, visit], cumulative, exposure > 0)
         if not failing.any():
             return
         failing = cut.admit_failures(visit, self._failure_day != NO_DAY, failing, self._noise.failure[:, visit])
@@ -213,6 +214,17 @@ class Walk:
         span = self._visit_day[:, visit] - _FAILURE_BEFORE_VISIT - first
         day = first + np.floor(self._noise.failure_day[:, visit] * (span + 1)).astype(np.int64)
         self._failure_day = np.where(failing, day, self._failure_day)
+
+
+def _happens(uniform: FloatArray, cumulative_hazard: FloatArray, at_risk: BoolArray) -> BoolArray:
+    """Return to whom of those ``at_risk`` something happens, shape ``(n,)``: where ``uniform`` is below the risk.
+
+    The risk is no larger than the cumulative hazard, so the exponential is computed for the few below that only.
+    """
+    happens = at_risk & (uniform < cumulative_hazard * (1 + _ROUNDING))
+    few = np.flatnonzero(happens)
+    happens[few] = uniform[few] < -np.expm1(-cumulative_hazard[few])
+    return np.asarray(happens)
 
 
 def walk_course(noise: CourseNoise, hazards: Hazards, visit_day: IntArray, cut: Cut, model: CourseModel) -> Course:

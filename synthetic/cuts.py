@@ -93,7 +93,7 @@ class CountCut:
             none, partial = int(self.counts.none[position, visit]), int(self.counts.partial[position, visit])
             attending = self.attended[members, visit]
             key = np.where(attending, (score + tier)[members], np.inf)
-            order = np.take_along_axis(members, np.argsort(key, axis=1, kind="stable"), axis=1)
+            order = np.take_along_axis(members, np.argsort(key, axis=1), axis=1)
             without = order[:, :none]
             if (attending.sum(axis=1) != assessed).any() or stuck[without].any():
                 raise CalibrationError(
@@ -105,7 +105,7 @@ class CountCut:
             forced[without] = fate.protected[without]
             state[without] = NO_RESPONSE
             rest = order[:, none:assessed]
-            rest = np.take_along_axis(rest, np.argsort(score[rest], axis=1, kind="stable"), axis=1)
+            rest = np.take_along_axis(rest, np.argsort(score[rest], axis=1), axis=1)
             state[rest[:, :partial]] = PARTIAL
             state[rest[:, partial:]] = COMPLETE
         return state, forced
@@ -121,7 +121,7 @@ def rank_positions(state: IntArray, score: FloatArray, arms: Arms, random: np.ra
     for visit in range(state.shape[1]):
         for members in arms.members:
             mine = state[members, visit]
-            order = np.argsort(_TIER * mine - score[members, visit], axis=1, kind="stable")
+            order = np.argsort(_TIER * mine - score[members, visit], axis=1)
             # Sorted within each state: states are whole numbers and uniform values lie below one.
             uniform = np.sort(np.sort(mine, axis=1) + random.random(mine.shape), axis=1) % 1.0
             position[np.take_along_axis(members, order, axis=1), visit] = uniform

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import ADVERSE_EVENTS, DAYS_PER_MONTH, NAMED_HARMS, Event
 from cohort.columns import position_of
-from cohort.egfr import ckd_epi_2021
 from cohort.record import Claim, Measure, Study
 from cohort.response import BoolArray, IntArray
-from synthetic.events import EventRows
-
-if TYPE_CHECKING:
-    from synthetic.story import Story
+from synthetic.baseline import Baseline
+from synthetic.events import EventRows, doubling_rows
+from synthetic.groups import select_patients
+from synthetic.story import RecordedVisits
+from synthetic.visits import printed_egfr
 
 FloatArray = npt.NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 _ALPHA = 0.05
 _POOR = (Event.ESKD, Event.DEATH)
+_SEEN_AT_VISITS = Event.CREATININE_DOUBLING
+_LAST_BIT = np.int64(1)
 _CONDITIONS = {
     Measure.RENAL_FLARE: "patients with a renal flare do not differ (Pearson chi-square, p >= 0.05)",
     Measure.FLARE_FREE_SURVIVAL: "survival free of flare, ESKD and death does not differ (log-rank, p >= 0.05)",
@@ -47,68 +51,108 @@ def conditions_on(study: Study) -> list[str]:
     return [_CONDITIONS[measure] for measure in conditioned_measures(study)]
 
 
-def contradicts_print(study: Study, story: Story, replicates: int) -> BoolArray:
-    """Return whether an outcome differs significantly between the arms although the study says it does not.
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Patients of ``replicates`` replicates: who is ``treated``, and the last day of follow-up, of shape ``(n,)``."""
 
-    One answer for each of the ``replicates`` in ``story``, shape ``(r,)``.
+    treated: BoolArray
+    end: IntArray
+    replicates: int
+
+    def by_replicate(self, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+        """Return values of patients, shape ``(n,)``, one row a replicate."""
+        return values.reshape(self.replicates, -1)
+
+
+def events_contradict(study: Study, followed: Followed, events: EventRows) -> BoolArray:
+    """Return whether an event differs significantly between the arms although the study says it does not, ``(r,)``.
+
+    All that are known before any visit is written, so all but a doubling of creatinine.
     """
-    shape = (replicates, -1)
-    treated, end = story.assigned.tacrolimus.reshape(shape), story.attendance.follow_up_days
-    events, horizon = story.events, max(study.visit_months) * DAYS_PER_MONTH
-
-    def having(*codes: Event) -> BoolArray:
-        chosen = np.zeros(len(end), dtype=bool)
-        chosen[events.patient[np.isin(events.event, [position_of(code) for code in codes])]] = True
-        return chosen.reshape(shape)
+    horizon = max(study.visit_months) * DAYS_PER_MONTH
 
     def free_of(*codes: Event) -> FloatArray:
-        day, happened = _first(events, codes, end, horizon)
-        return logrank_p(day.reshape(shape), happened.reshape(shape), treated)
+        day, happened = _first(events, codes, followed.end, horizon)
+        by_replicate = followed.by_replicate
+        return logrank_p(by_replicate(day), by_replicate(happened), by_replicate(followed.treated))
+
+    def harms() -> FloatArray:
+        kinds = (ADVERSE_EVENTS, *((event,) for event in NAMED_HARMS if event is not _SEEN_AT_VISITS))
+        return np.asarray(np.min([_having_p(followed, events, kind) for kind in kinds], axis=0))
 
     p_values: dict[Measure, Callable[[], FloatArray]] = {
-        Measure.RENAL_FLARE: lambda: two_by_two_p(having(Event.RENAL_FLARE), treated),
+        Measure.RENAL_FLARE: lambda: _having_p(followed, events, (Event.RENAL_FLARE,)),
         Measure.FLARE_FREE_SURVIVAL: lambda: free_of(Event.RENAL_FLARE, *_POOR),
         Measure.POOR_OUTCOME: lambda: free_of(*_POOR),
-        Measure.ADVERSE_EVENTS: lambda: np.min(
-            [two_by_two_p(having(*codes), treated) for codes in (ADVERSE_EVENTS, *((event,) for event in NAMED_HARMS))],
+        Measure.ADVERSE_EVENTS: harms,
+    }
+    return _contradicted(study, p_values, followed.replicates)
+
+
+def visits_contradict(study: Study, followed: Followed, baseline: Baseline, seen: RecordedVisits) -> BoolArray:
+    """Return whether what visits show differs significantly although the study says it does not, shape ``(r,)``."""
+    doubled = doubling_rows(seen.visits, baseline)
+    p_values: dict[Measure, Callable[[], FloatArray]] = {
+        Measure.ADVERSE_EVENTS: lambda: _having_p(followed, doubled, (_SEEN_AT_VISITS,)),
+        Measure.LABORATORY_VALUES: lambda: np.min(
+            [
+                mann_whitney_p(*measured, followed.replicates)
+                for measured in _last_laboratory_values(followed, baseline, seen)
+            ],
             axis=0,
         ),
-        Measure.LABORATORY_VALUES: lambda: np.min(
-            [mann_whitney_p(*measured, replicates) for measured in _last_laboratory_values(story, replicates)], axis=0
-        ),
     }
+    return _contradicted(study, p_values, followed.replicates)
+
+
+def _contradicted(study: Study, p_values: Mapping[Measure, Callable[[], FloatArray]], replicates: int) -> BoolArray:
     contradicted = np.zeros(replicates, dtype=bool)
     for measure in conditioned_measures(study):
-        contradicted |= p_values[measure]() < _ALPHA
+        if measure in p_values:
+            contradicted |= p_values[measure]() < _ALPHA
     return contradicted
 
 
-def _last_laboratory_values(story: Story, replicates: int) -> Iterator[tuple[FloatArray, BoolArray, IntArray]]:
+def _having_p(followed: Followed, events: EventRows, codes: tuple[Event, ...]) -> FloatArray:
+    """Compare how many patients of the arms have any of the events, shape ``(r,)``."""
+    having = np.zeros(len(followed.end), dtype=bool)
+    having[events.patient[_among(events, codes)]] = True
+    return two_by_two_p(followed.by_replicate(having), followed.by_replicate(followed.treated))
+
+
+def _among(events: EventRows, codes: tuple[Event, ...]) -> BoolArray:
+    """Return which events are of one of the kinds."""
+    asked = np.zeros(len(Event), dtype=bool)
+    asked[[position_of(code) for code in codes]] = True
+    return np.asarray(asked[events.event])
+
+
+def _last_laboratory_values(
+    followed: Followed, baseline: Baseline, seen: RecordedVisits
+) -> Iterator[tuple[FloatArray, BoolArray, IntArray]]:
     """Yield the values print calls similar at the last scheduled visit, with who of the seen is treated, and where."""
-    visits, baseline = story.visits, story.assigned.baseline
-    rows, gaps = visits.month == visits.month.max(), story.gaps
-    labs, creatinine = visits.labs, visits.creatinine / 100.0
-    age = baseline.age_years[visits.patient] + visits.day / 365.25
-    egfr = np.round(ckd_epi_2021(creatinine, age, baseline.female[visits.patient]), 1)
+    rows = np.flatnonzero(seen.visits.month == seen.visits.month.max())
+    visits, gaps = select_patients(seen.visits, rows), select_patients(seen.gaps, rows)
+    labs = visits.labs
     renal = labs.urine_casts.astype(np.int64) + (labs.urine_rbc > 5) + (visits.upcr > 50)
     measured = (
         (visits.upcr, gaps.kidney),
-        (egfr, gaps.kidney),
+        (printed_egfr(visits, baseline), gaps.kidney),
         (labs.anti_dsdna, gaps.anti_dsdna),
         (labs.c3, gaps.c3),
         (labs.c4, gaps.c4),
         (renal, gaps.kidney),
     )
-    per_replicate = baseline.size // replicates
+    replicate = visits.patient // np.int64(baseline.size // followed.replicates)
+    treated = followed.treated[visits.patient]
     for values, missing in measured:
-        seen = rows & ~missing
-        who = visits.patient[seen]
-        yield values[seen].astype(np.float64), story.assigned.tacrolimus[who], who // per_replicate
+        known = ~missing
+        yield values[known].astype(np.float64), treated[known], replicate[known]
 
 
 def _first(events: EventRows, codes: tuple[Event, ...], end: IntArray, horizon: float) -> tuple[FloatArray, BoolArray]:
     """Return day of the first such event or of censoring, and whether it happened, within ``horizon`` days."""
-    chosen = np.isin(events.event, [position_of(code) for code in codes])
+    chosen = _among(events, codes)
     first = np.full(len(end), np.inf)
     np.minimum.at(first, events.patient[chosen], events.day[chosen])
     last = np.minimum(end, horizon)
@@ -130,23 +174,32 @@ def two_by_two_p(outcome: BoolArray, treated: BoolArray) -> FloatArray:
 def mann_whitney_p(values: FloatArray, treated: BoolArray, replicate: IntArray, replicates: int) -> FloatArray:
     """Return the two-sided Mann-Whitney p-value of each replicate, normal with corrections for ties and continuity.
 
-    ``values``, ``treated`` and ``replicate`` have shape ``(m,)``; the result has shape ``(replicates,)``, 1 where the
-    values do not vary. The generator may not import the estimators; the tests hold this to SciPy.
+    ``values``, ``treated`` and ``replicate``, which never falls, have shape ``(m,)``; the result has shape
+    ``(replicates,)``, 1 where the values do not vary. Values that differ in the last bit only count as tied. The
+    generator may not import the estimators; the tests hold this to SciPy.
     """
     from scipy.special import ndtr
 
-    order = np.lexsort((values, replicate))
-    values, treated, replicate = values[order], treated[order], replicate[order]
     total = np.bincount(replicate, minlength=replicates)
-    start = (np.cumsum(total) - total)[replicate]
-    new = np.concatenate([[True], (values[1:] != values[:-1]) | (replicate[1:] != replicate[:-1])])
+    width = int(total.max(initial=1))
+    place = np.arange(len(values)) - (np.cumsum(total) - total)[replicate]
+    table = np.full((replicates, width), np.inf)
+    # The last bit of a value says who is treated, so that sorting numbers alone sorts both, which is much faster.
+    table[replicate, place] = ((values.view(np.int64) & ~_LAST_BIT) | treated).view(np.float64)
+    table.sort(axis=1)
+    bits = table.view(np.int64)
+    on, ordered = bits & _LAST_BIT, (bits & ~_LAST_BIT).view(np.float64)
+    new = np.ones(ordered.shape, dtype=bool)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     begin = np.flatnonzero(new)
-    ties = np.diff(np.append(begin, len(values)))
-    rank = np.repeat(begin + (ties + 1) / 2, ties) - start
+    row, before = np.divmod(begin, width)
+    ties = np.diff(np.append(begin, new.size))
     n1 = np.bincount(replicate, treated, replicates)
     n0 = total - n1
-    excess = np.abs(np.bincount(replicate, rank * treated, replicates) - n1 * (total + 1) / 2) - 0.5
-    tied = np.bincount(replicate[begin], ties**3 - ties, replicates)
+    ranks = np.bincount(row, np.add.reduceat(on.ravel(), begin) * (before + (ties + 1) / 2), replicates)
+    excess = np.abs(ranks - n1 * (total + 1) / 2) - 0.5
+    known = np.isfinite(ordered.ravel()[begin])
+    tied = np.bincount(row[known], (ties**3 - ties)[known], replicates)
     several = total > 1
     variance = n1 * n0 / 12 * (total + 1 - tied / np.where(several, total * (total - 1), 1))
     varies = several & (variance > 0)

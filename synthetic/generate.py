@@ -79,7 +79,7 @@ def generate_exact(
     design = design_of(study, reconstruction)
     tree = SeedTree(seed).child("exact")
     ids = patient_ids(design, 1, design.total, design.total)
-    (drawn,) = draw_exact_stories(study, design, calibration, model, ids, tree)
+    drawn = draw_exact_stories(study, design, calibration, model, ids, tree)
     story = drawn.story
     cohort = Cohort(
         patients=patients_frame(story, design),
@@ -94,7 +94,7 @@ def generate_exact(
             "intercepts": calibration.intercepts.tolist(),
             "reconstruction": reconstruction.name,
             "assignment_draws": int(story.assigned.draws[0]),
-            "course_draws": drawn.course_draws,
+            "course_draws": int(drawn.course_draws[0]),
             "conditioned_on": [
                 *(_baseline_conditions(model) if prints_comparison(study, design) else ()),
                 *conditions_on(study),

@@ -74,6 +74,9 @@ def miss_by_count(
 ) -> BoolArray:
     """Choose who misses each visit so that exactly ``assessed``, shape ``(arms, v)``, attend; shape ``(n, v)``."""
     missed = np.zeros(driver.shape, dtype=bool)
+    expected = zip(arms.members, assessed, strict=True)
+    if all(_nobody_misses(last_visit[members], numbers) for members, numbers in expected):
+        return missed
     liking = driver + random.logistic(size=driver.shape)
     for members, numbers in zip(arms.members, assessed, strict=True):
         for visit, number in enumerate(numbers):
@@ -82,6 +85,12 @@ def miss_by_count(
             absent = np.take_along_axis(members, order, axis=1)[:, number:]
             missed[absent, visit] = last_visit[absent] >= visit
     return missed
+
+
+def _nobody_misses(last_visit: IntArray, assessed: IntArray) -> bool:
+    """Return whether as many stay as are assessed, at every visit of every replicate; ``last_visit`` is ``(r, k)``."""
+    staying = np.count_nonzero(last_visit[:, :, None] >= np.arange(len(assessed)), axis=1)
+    return bool((staying == assessed).all())
 
 
 def miss_by_chance(

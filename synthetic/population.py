@@ -18,7 +18,7 @@ from synthetic.course import COMPLETE, PARTIAL, draw_noise, walk_course
 from synthetic.missing import draw_untested, miss_by_chance, missing_driver
 from synthetic.observed import observe
 from synthetic.setting import Setting
-from synthetic.story import FollowUp, Story, finish_story, leaving_of, patient_ids
+from synthetic.story import FollowUp, Story, adverse_events, finish_story, leaving_of, patient_ids, record_visits
 from synthetic.treatments import draw_treatment
 
 FloatArray = npt.NDArray[np.float64]
@@ -77,7 +77,9 @@ def draw_patients(ids: npt.NDArray[np.bytes_], setting: Setting, own: SeedTree) 
     alone = random.random(len(ids)) < design.alone / design.sizes[0]
     treatment = draw_treatment(assigned, design, alone & assigned.tacrolimus, model, random)
     follow_up = FollowUp(attendance, noise, observe(walked, position, attendance))
-    return finish_story(ids, assigned, treatment, follow_up, design, model, own, CoarseNoise)
+    adverse = adverse_events(assigned, treatment, follow_up, model, own, CoarseNoise)
+    seen = record_visits(assigned, follow_up, design, model, own, CoarseNoise)
+    return finish_story(ids, assigned, treatment, follow_up, adverse, seen, model, own, CoarseNoise)
 
 
 def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -> FloatArray:

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from cohort import __version__
 from cohort.columns import Columns, arrow_table, join_rows, positions, take_rows
@@ -130,16 +129,13 @@ class ReplicateWork:
                 setting, mine = self.settings[number], np.flatnonzero(table == number)
                 tree = own.child("table", int(number))
                 story = draw_patients(ids.reshape(REPLICATE_BLOCK, -1)[mine].ravel(), setting, tree)
-                drawn = story_columns(story, setting, tree, CoarseNoise)
-                pieces.append(_Drawn(drawn, np.arange(len(mine)), mine))
+                pieces.append(_Drawn(story_columns(story, setting, tree, CoarseNoise), mine))
             return _in_order(pieces, design.total, first, wanted)
-        for stories in draw_exact_stories(
+        stories = draw_exact_stories(
             self.record, design, self.setting.calibration, self.setting.model, ids, own, CoarseNoise
-        ):
-            tables = own.child("tables", stories.course_draws)
-            drawn = story_columns(stories.story, self.setting, tables, CoarseNoise)
-            pieces.append(_Drawn(drawn, stories.accepted, stories.numbers))
-        return _in_order(pieces, design.total, first, wanted)
+        )
+        drawn = story_columns(stories.story, self.setting, own.child("tables"), CoarseNoise)
+        return _in_order([_Drawn(drawn, np.arange(REPLICATE_BLOCK))], design.total, first, wanted)
 
     def table_of_replicate(self, block: int) -> IntArray:
         """Return which of the settings each replicate of a block has, all with the same probability."""
@@ -166,39 +162,25 @@ class ReplicateWork:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """Tables of some replicates: the ``rows`` among those drawn, and their ``numbers`` in the block, shape ``(a,)``."""
+    """Tables of some replicates of a block, and their ``numbers`` in it, in ascending order."""
 
     tables: Mapping[str, Columns]
-    rows: IntArray
     numbers: IntArray
 
 
 def _in_order(drawn: Sequence[_Drawn], per_replicate: int, first: int, wanted: int) -> dict[str, Columns]:
-    """Join tables of replicates found in several draws, in the order of their numbers, and number their rows."""
+    """Join tables of replicates drawn apart, in the order of their numbers, and number their rows."""
     joined: dict[str, Columns] = {}
     for name in drawn[0].tables:
-        parts, numbers = [], []
-        for piece in drawn:
-            columns = piece.tables[name]
-            number = _number_of_row(columns, piece, per_replicate)
-            kept = np.flatnonzero((number >= 0) & (number < wanted))
-            parts.append(take_rows(columns, kept))
-            numbers.append(number[kept])
-        number = np.concatenate(numbers)
-        rows = join_rows(parts)
-        if len(parts) > 1:
+        parts = [piece.tables[name] for piece in drawn]
+        number = np.concatenate([piece.numbers[positions(piece.tables[name]) // per_replicate] for piece in drawn])
+        rows = parts[0] if len(parts) == 1 else join_rows(parts)
+        if len(parts) > 1 or wanted < REPLICATE_BLOCK:
             order = np.argsort(number, kind="stable")
+            order = order[: np.count_nonzero(number < wanted)]
             rows, number = take_rows(rows, order), number[order]
         joined[name] = {"replicate": number + first + 1, **rows}
     return joined
-
-
-def _number_of_row(columns: Columns, piece: _Drawn, per_replicate: int) -> npt.NDArray[np.int64]:
-    """Return the number of the replicate of each row in the block, -1 where it was not accepted in this draw."""
-    position = positions(columns)
-    number = np.full(REPLICATE_BLOCK, -1, dtype=np.int64)
-    number[piece.rows] = piece.numbers
-    return number[position // per_replicate]
 
 
 def generate_replicates(

@@ -290,7 +290,7 @@ class VisitWriter:
             self._baseline.latent_severity[patient],
             self._baseline.female[patient],
             self._shift[patient] + lift,
-            self._baseline.laboratory_level[:, patient],
+            self._baseline.laboratory_level.take(patient, axis=1, mode="clip"),
         )
         return draw_secondary(upcr, own, self._model.laboratory, random or self._random)
 
@@ -380,18 +380,20 @@ def write_visits(
         Day of kidney failure or ``NO_DAY``, shape ``(n,)``.
     """
     writer.write_baseline()
+    attended = attendance.attended
     for visit, month in enumerate(months):
         flaring = np.flatnonzero(course.flare_day[:, visit] != NO_DAY)
         writer.write_flares(
             flaring, course.flare_day[flaring, visit], course.sustained[flaring, visit], eskd_day[flaring]
         )
-        seen = np.flatnonzero(attendance.attended[:, visit])
+        seen = np.flatnonzero(attended[:, visit])
         day = attendance.visit_day[seen, visit]
         writer.write_scheduled(
             seen, int(month), day, course.state[seen, visit], course.band_position[seen, visit], eskd_day[seen]
         )
         untested = np.flatnonzero(attendance.untested[:, visit])
-        writer.write_untested(untested, int(month), attendance.visit_day[untested, visit])
+        if untested.size:
+            writer.write_untested(untested, int(month), attendance.visit_day[untested, visit])
     failing = np.flatnonzero(eskd_day != NO_DAY)
     writer.write_kidney_failure(failing, eskd_day[failing])
     return writer.rows(), writer.flares()

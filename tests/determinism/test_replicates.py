@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from analyses.survival import logrank
+from cohort.codes import ADVERSE_EVENTS, DAYS_PER_MONTH, NAMED_HARMS, Event
 from cohort.definitions import KDIGO_2012, KIM2025
 from cohort.errors import CohortDirectoryError, UsageError
 from cohort.flare import derive_flares
@@ -52,6 +56,32 @@ def test_one_replicate_is_a_sound_cohort(written: Path) -> None:
     assert findings.empty, findings.to_string()
     with pytest.raises(CohortDirectoryError, match=r"no such replicate; got 68"):
         read_cohort(written, replicate=68)
+
+
+@pytest.mark.parametrize("replicate", [1, 2, 30, REPLICATE_BLOCK + 3])
+def test_a_replicate_contradicts_no_finding(written: Path, replicate: int) -> None:
+    one = read_cohort(written, replicate=replicate)
+    arms = one.patients.set_index("patient_id")["arm"]
+    treated = arms == "tacrolimus"
+    last = one.visits[one.visits["visit_month"] == 60].set_index("patient_id")
+    on = treated[last.index].to_numpy()
+    for name in ("upcr_g_g", "egfr_ml_min_1_73m2", "c3_mg_dl", "c4_mg_dl", "anti_dsdna_iu_ml"):
+        values = last[name].to_numpy()
+        assert stats.mannwhitneyu(values[on], values[~on], method="asymptotic").pvalue >= 0.05, name
+    for events in ((Event.RENAL_FLARE,), ADVERSE_EVENTS, *((event,) for event in NAMED_HARMS)):
+        kind = [event.value for event in events]
+        having = treated.index.isin(one.events.loc[one.events["event"].isin(kind), "patient_id"])
+        table = pd.crosstab(having, treated.to_numpy())
+        assert table.shape[0] == 1 or stats.chi2_contingency(table, correction=False).pvalue >= 0.05, kind
+    for kind in (("eskd", "death"), ("renal_flare", "eskd", "death")):
+        first = one.events[one.events["event"].isin(kind)].groupby("patient_id")["day"].min()
+        horizon = np.minimum(one.patients.set_index("patient_id")["follow_up_days"], 60 * DAYS_PER_MONTH)
+        day = first.reindex(horizon.index).fillna(np.inf)
+        data = pd.DataFrame({"day": np.minimum(day, horizon), "failed": day <= horizon, "arm": arms})
+        found = logrank(data, duration_col="day", event_col="failed", by="arm").frame
+        assert found["p_value"].iloc[0] >= 0.05, kind
+    class_v = pd.crosstab(treated, one.patients.set_index("patient_id")["isn_rps_class"] == "V")
+    assert stats.chi2_contingency(class_v, correction=False).pvalue < 0.05
 
 
 def test_a_single_cohort_holds_no_replicates(cohort_folder: Path) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cohort.codes import Drug, EndReason, Event, Grade
+from cohort.codes import Background, Drug, EndReason, Event, Grade, Induction
 from cohort.columns import (
     Coded,
     Columns,
@@ -206,3 +206,11 @@ def test_memory_does_not_depend_on_the_size_of_the_population(tmp_path: Path) ->
     # Both write parts of four blocks: what is kept of a part would show as 30 MB for each of the eight parts more.
     assert max(peaks) < 500
     assert peaks[1] - peaks[0] < 60
+
+
+def test_codes_spelled_alike_keep_the_place_in_their_own_vocabulary() -> None:
+    for name in {*names_of(Drug)} & {*names_of(Background), *names_of(Induction)}:
+        for vocabulary in (Drug, Background, Induction):
+            if name in names_of(vocabulary):
+                assert position_of(vocabulary(name)) == names_of(vocabulary).index(name)
+    assert position_of(Induction.CYCLOPHOSPHAMIDE) != position_of(Drug.CYCLOPHOSPHAMIDE)

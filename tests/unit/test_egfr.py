@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cohort.egfr import ckd_epi_2021, creatinine_for_egfr
+from cohort.egfr import ckd_epi_2021, creatinine_factor, creatinine_for_egfr, egfr_from_factor
 
 
 def test_shapes_follow_the_arguments() -> None:
@@ -37,3 +37,12 @@ def test_the_inverse_gives_the_creatinine_back(female: bool) -> None:
     age = np.linspace(18.0, 90.0, 500)
     back = creatinine_for_egfr(ckd_epi_2021(creatinine, age, female), age, female)
     np.testing.assert_allclose(back, creatinine, rtol=1e-12)
+
+
+def test_a_table_of_factors_gives_the_very_same_numbers() -> None:
+    random = np.random.default_rng(4)
+    hundredths, age = random.integers(40, 900, 500), random.uniform(18, 80, 500)
+    female = random.random(500) < 0.8
+    table = np.stack([creatinine_factor(np.arange(1, 900) / 100, sex) for sex in (False, True)])
+    looked_up = egfr_from_factor(table[female.astype(int), hundredths - 1], age, female)
+    assert looked_up.tolist() == ckd_epi_2021(hundredths / 100, age, female).tolist()

@@ -1,0 +1,167 @@
+"""Whether candidate arms look as print says: class V more frequent on tacrolimus, everything else compared similar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from cohort.response import BoolArray, IntArray
+from synthetic.baseline import Baseline
+from synthetic.model import AssignmentModel, PatientModel
+
+FloatArray = npt.NDArray[np.float64]
+
+_ROUNDING = 1e-9
+"""Room left to rounding where candidates are ruled out by a bound, before the test itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArmComparison:
+    """``n`` patients of each of ``r`` replicates, made ready to compare many candidate arms with the same sizes.
+
+    ``class_v``, shape ``(r, n)``, marks pure class V; ``enough``, shape ``(r, n1 + 1)``, says how many of them among
+    the ``n1`` treated are significantly many. ``values``, shape ``(r, m, n)``, are the covariates that must be
+    similar, with mean zero and variance one in each replicate; ``binary``, shape ``(r, m)``, says which have two
+    values only. Replicates that are not ``varying``, shape ``(r,)``, have a covariate that is the same for everybody.
+    """
+
+    class_v: BoolArray
+    enough: BoolArray
+    values: FloatArray
+    binary: BoolArray
+    varying: BoolArray
+    constant: tuple[str, ...]
+    treated: int
+    rule: AssignmentModel
+
+    @classmethod
+    def of(cls, baseline: Baseline, replicates: int, treated: int, model: PatientModel) -> ArmComparison:
+        """Prepare the comparison of ``treated`` patients with the others in each of the replicates of ``baseline``.
+
+        ``constant`` names the covariates that are the same for everybody in every replicate.
+        """
+        compared = {"pure class V": baseline.class_v.astype(np.float64), **_compared(baseline, model)}
+        columns = np.stack(list(compared.values())).reshape(len(compared), replicates, -1)
+        varies = columns.min(axis=2) < columns.max(axis=2)
+        varying = varies.all(axis=0)
+        # Replicates in which something does not vary are never asked about; their values are of no meaning.
+        values = _standardised(columns.transpose(1, 0, 2), varying)
+        lowest, highest = values.min(axis=2, keepdims=True), values.max(axis=2, keepdims=True)
+        return cls(
+            class_v=baseline.class_v.reshape(replicates, -1),
+            enough=_significantly_many(values[:, 0], columns[0] > 0, treated, model.assignment.balance_alpha),
+            values=values[:, 1:],
+            binary=((values == lowest) | (values == highest)).all(axis=2)[:, 1:],
+            varying=varying,
+            constant=tuple(name for name, some in zip(compared, varies.any(axis=1), strict=True) if not some),
+            treated=treated,
+            rule=model.assignment,
+        )
+
+    def promising(self, replicate: int, reluctance: FloatArray) -> IntArray:
+        """Return the candidates with enough pure class V among the ``treated`` who are least reluctant.
+
+        ``reluctance`` has shape ``(n, k)``. Nobody is dealt an arm for it: the last of as many patients with class V
+        as are enough must be among the treated.
+        """
+        enough = int(self.enough[replicate].argmax())
+        of_class_v = reluctance[self.class_v[replicate]]
+        if not self.enough[replicate, enough] or len(of_class_v) < enough:
+            return np.empty(0, dtype=np.int64)
+        last = np.partition(of_class_v.T, enough - 1, axis=1)[:, enough - 1]
+        return np.flatnonzero(np.count_nonzero(reluctance <= last, axis=0) <= self.treated)
+
+    def met(self, replicate: int, tacrolimus: BoolArray) -> BoolArray:
+        """Return which candidate arms of a replicate look as the paper says, shape ``(k,)``.
+
+        Pure class V is significantly more frequent on tacrolimus (Pearson chi-square, no continuity correction); no
+        other covariate differs significantly (Welch t for numbers, Pearson for yes/no covariates) or by more than the
+        cap on the standardised mean difference. What rejects most at least cost is asked first, and the rest of the
+        candidates that are left.
+
+        Parameters
+        ----------
+        replicate
+            One that is varying.
+        tacrolimus
+            Candidates, shape ``(n, k)``, each with ``treated`` patients.
+        """
+        number = np.count_nonzero(tacrolimus[self.class_v[replicate]], axis=0)
+        left = np.flatnonzero(self.enough[replicate, number])
+        values = self.values[replicate]
+        on = tacrolimus[:, left].astype(np.float64)
+        total = values @ on
+        near = np.flatnonzero((np.abs(total) <= self._largest_total).all(axis=0))
+        similar = self._similar(total[:, near], values**2 @ on[:, near], self.binary[replicate])
+        met = np.zeros(tacrolimus.shape[1], dtype=bool)
+        met[left[near[similar]]] = True
+        return met
+
+    @property
+    def _largest_total(self) -> float:
+        """No sum over the treated is larger at a difference within the cap, however the variance is shared."""
+        size = self.values.shape[2]
+        n1, n0 = self.treated, size - self.treated
+        largest_variance = size / (2 * (min(n1, n0) - 1))
+        return float(self.rule.smd_cap * sqrt(largest_variance) / (1 / n1 + 1 / n0) * (1 + _ROUNDING))
+
+    def _similar(self, total: FloatArray, squares: FloatArray, binary: BoolArray) -> BoolArray:
+        """Return whether no covariate differs, given sums and sums of squares over the treated, shape ``(m, p)``."""
+        from scipy.special import chdtrc, ndtri, stdtr
+
+        size = self.values.shape[2]
+        n1, n0 = self.treated, size - self.treated
+        # The values sum to zero and their squares to the number of patients, so the other arm follows from the treated.
+        m1, m0 = total / n1, -total / n0
+        v1 = (squares - n1 * m1**2) / (n1 - 1)
+        v0 = (size - squares - n0 * m0**2) / (n0 - 1)
+        difference = m1 - m0
+        similar = (np.abs(difference) <= self.rule.smd_cap * np.sqrt((v1 + v0) / 2)).all(axis=0)
+        difference, v1, v0 = difference[:, similar], v1[:, similar], v0[:, similar]
+        error = v1 / n1 + v0 / n0
+        t = np.abs(difference) / np.sqrt(error)
+        p_value = np.ones(t.shape)
+        # Student's tails are never lighter than normal ones, so the slow function is left for the few beyond these.
+        far = t > -ndtri(self.rule.balance_alpha / 2) * (1 - _ROUNDING)
+        degrees = error[far] ** 2 / ((v1[far] / n1) ** 2 / (n1 - 1) + (v0[far] / n0) ** 2 / (n0 - 1))
+        p_value[far] = 2 * stdtr(degrees, -t[far])
+        # The values have variance one over both arms together, so this is the chi-square of the two-by-two table.
+        p_value[binary] = chdtrc(1, difference[binary] ** 2 / (1 / n1 + 1 / n0))
+        similar[similar] = (p_value >= self.rule.balance_alpha).all(axis=0)
+        return np.asarray(similar)
+
+
+def fixed_covariates(model: PatientModel) -> frozenset[str]:
+    """Return the balance covariates that the model gives to everybody or nobody: arms cannot differ in them."""
+    shares = ("female", "korean", "rheumatology_clinic", "hypertension", "diabetes")
+    return frozenset(name for name in shares if getattr(model.baseline, name) in (0.0, 1.0))
+
+
+def _compared(baseline: Baseline, model: PatientModel) -> dict[str, FloatArray]:
+    """Return the balance covariates in which arms can differ, by name."""
+    fixed = fixed_covariates(model)
+    return {name: column for name, column in baseline.balance_covariates().items() if name not in fixed}
+
+
+def _significantly_many(values: FloatArray, having: BoolArray, treated: int, alpha: float) -> BoolArray:
+    """Return whether each number of the treated ``having`` something is significantly many, ``(r, treated + 1)``.
+
+    ``values`` are those of ``having``, shape ``(r, n)``, with mean zero and variance one.
+    """
+    from scipy.special import chdtrc
+
+    n1, n0 = treated, having.shape[1] - treated
+    lowest, highest = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
+    number = np.arange(n1 + 1)
+    excess = (lowest * (n1 - number) + highest * number) * (1 / n1 + 1 / n0)
+    return np.asarray((excess > 0) & (chdtrc(1, excess**2 / (1 / n1 + 1 / n0)) < alpha))
+
+
+def _standardised(values: FloatArray, varying: BoolArray) -> FloatArray:
+    """Return values, shape ``(r, m, n)``, with mean zero and variance one in each replicate that is ``varying``."""
+    spread = values.std(axis=2, keepdims=True)
+    spread[~varying] = 1.0
+    return np.asarray((values - values.mean(axis=2, keepdims=True)) / spread)
