@@ -14,7 +14,7 @@ from scipy.special import chdtrc, ndtr
 
 from analyses.design_matrix import build_design
 from analyses.kernels.cox import TermStatus, maximise
-from analyses.kernels.cox_likelihood import CoxProblem, Ties, cox_problem
+from analyses.kernels.cox_problem import CoxProblem, Ties, cox_problem
 from analyses.kernels.cox_residuals import robust_variance as sandwich
 from analyses.kernels.probability_interval import normal_quantile
 from analyses.kernels.proportional_hazards import (
