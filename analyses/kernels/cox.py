@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from analyses.kernels.cox_likelihood import Evaluation, evaluate
+from analyses.kernels.cox_likelihood import Evaluation, column_sizes, evaluate
 from analyses.kernels.cox_problem import CoxProblem
 from analyses.kernels.grouped_sums import FloatArray
 from analyses.kernels.kaplan_meier import BoolArray
@@ -70,6 +70,24 @@ class CoxSolution:
 
 
 @dataclass(frozen=True, slots=True)
+class _Scaled:
+    """The problem with its columns in standard deviations, without a second copy of them."""
+
+    problem: CoxProblem
+    spread: FloatArray
+    extent: FloatArray
+
+    def evaluate(self, coefficients: FloatArray) -> Evaluation:
+        here = evaluate(self.problem, coefficients / self.spread)
+        outer = self.spread[:, None] * self.spread
+        return Evaluation(here.log_likelihood, here.score / self.spread, here.information / outer)
+
+    def reach(self, step: FloatArray) -> float:
+        """Return the largest change of a linear predictor that a step makes."""
+        return float(np.abs(self.problem.matrix @ (step / self.spread)).max())
+
+
+@dataclass(frozen=True, slots=True)
 class _Ascent:
     coefficients: FloatArray
     step: FloatArray
@@ -87,11 +105,12 @@ def maximise(problem: CoxProblem) -> CoxSolution:
     perfectly), the terms of that direction are reported as increasing or decreasing and the remaining ones are
     estimated at that limit, or reported as uninformed when no information on them is left there.
     """
-    spread = np.sqrt(np.einsum("ij,ij->j", problem.matrix, problem.matrix) / len(problem.rows))
+    squares, extent = column_sizes(problem)
+    spread = np.sqrt(squares / len(problem.rows))
     spread = np.where(spread > 0, spread, 1.0)
-    scaled = replace(problem, matrix=problem.matrix / spread)
-    null = reached = evaluate(scaled, np.zeros(len(spread)))
-    events = float(scaled.factor_weight.sum())
+    scaled = _Scaled(problem, spread, extent / spread)
+    null = reached = scaled.evaluate(np.zeros(len(spread)))
+    events = float(problem.factor_weight.sum())
     free = _identified(null.information, ALIAS_TOLERANCE**2 * events)
     status = [TermStatus.ESTIMATED if kept else TermStatus.ALIASED for kept in free]
     coefficients, iterations = np.zeros(len(spread)), 0
@@ -131,7 +150,7 @@ def _identified(matrix: FloatArray, floor: float) -> BoolArray:
     return kept
 
 
-def _newton(problem: CoxProblem, start: FloatArray, at_start: Evaluation, free: BoolArray) -> _Ascent:
+def _newton(scaled: _Scaled, start: FloatArray, at_start: Evaluation, free: BoolArray) -> _Ascent:
     """Climb from ``start``; the step that proves convergence is taken without evaluating where it ends."""
     coefficients, reached = start, at_start
     step, block, before = np.zeros_like(start), np.ix_(free, free), np.inf
@@ -147,15 +166,16 @@ def _newton(problem: CoxProblem, start: FloatArray, at_start: Evaluation, free: 
         scale = np.maximum(np.abs(coefficients[free]), np.sqrt(np.diag(inverse)))
         if np.all(np.abs(step[free]) <= STEP_TOLERANCE * scale):
             return _Ascent(coefficients + step, step, reached, True, False, iteration)
-        reach = _reach(problem, step)
-        step *= min(1.0, LONGEST_STEP / max(reach, LONGEST_STEP))
-        moved, gained = _halved(problem, coefficients, step, reached)
+        reach = float(np.abs(step) @ scaled.extent)
+        if reach > LONGEST_STEP:
+            step *= min(1.0, LONGEST_STEP / max(scaled.reach(step), LONGEST_STEP))
+        moved, gained = _halved(scaled, coefficients, step, reached)
         slack = FLAT_TOLERANCE * (1 + abs(reached.log_likelihood))
         flat = gained.log_likelihood - reached.log_likelihood <= slack
         coefficients, reached = moved, gained
         if flat and reach > SHRINKING * before:
-            far = _followed(problem, coefficients, step)
-            beyond = evaluate(problem, far)
+            far = coefficients + step * (FAR / scaled.reach(step))
+            beyond = scaled.evaluate(far)
             if beyond.log_likelihood >= reached.log_likelihood - slack:
                 return _Ascent(far, step, beyond, False, True, iteration)
         before = reach
@@ -163,22 +183,13 @@ def _newton(problem: CoxProblem, start: FloatArray, at_start: Evaluation, free: 
 
 
 def _halved(
-    problem: CoxProblem, coefficients: FloatArray, step: FloatArray, reached: Evaluation
+    scaled: _Scaled, coefficients: FloatArray, step: FloatArray, reached: Evaluation
 ) -> tuple[FloatArray, Evaluation]:
     """Take the step, halved until the likelihood does not fall; steps within rounding error are taken as they are."""
     slack = 1e-12 * (1 + abs(reached.log_likelihood))
     for halvings in range(30):
         moved = coefficients + step / 2**halvings
-        gained = evaluate(problem, moved)
+        gained = scaled.evaluate(moved)
         if gained.log_likelihood >= reached.log_likelihood - slack:
             break
     return moved, gained
-
-
-def _reach(problem: CoxProblem, step: FloatArray) -> float:
-    """Return the largest change of a linear predictor that a step makes."""
-    return float(np.abs(problem.matrix @ step).max())
-
-
-def _followed(problem: CoxProblem, coefficients: FloatArray, step: FloatArray) -> FloatArray:
-    return coefficients + step * (FAR / _reach(problem, step))

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from analyses.kernels.cox_problem import CoxProblem
-from analyses.kernels.cox_sweep import event_time_sweep, likelihood_sweep
+from analyses.kernels.cox_sweep import column_sweep, event_time_sweep, likelihood_sweep
 from analyses.kernels.grouped_sums import FloatArray, sum_rows_by
 
 COMPILED_FROM = 20_000
@@ -86,6 +86,13 @@ def evaluate(problem: CoxProblem, coefficients: FloatArray, *, time_weight: Floa
         )
         return Evaluation(value, slope, curvature)
     return _evaluate(problem, coefficients, time_weight)
+
+
+def column_sizes(problem: CoxProblem) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of squares and the largest absolute value of each column of the matrix, shapes ``(p,)``."""
+    if len(problem.rows) >= COMPILED_FROM:
+        return column_sweep(problem.matrix)
+    return np.einsum("ij,ij->j", problem.matrix, problem.matrix), np.abs(problem.matrix).max(axis=0)
 
 
 def _evaluate(problem: CoxProblem, coefficients: FloatArray, time_weight: FloatArray | None) -> Evaluation:

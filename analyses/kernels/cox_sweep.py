@@ -199,3 +199,15 @@ def event_time_sweep(
                     mean_hazard[k, a] += increment * mean
                     mean_hazard_tied[k, a] += (1.0 - fraction) * increment * mean
     return hazard, hazard_tied, mean_hazard, mean_hazard_tied, means, variance
+
+
+@compiled
+def column_sweep(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of squares and the largest absolute value of each column, shapes ``(p,)``."""
+    n, p = matrix.shape
+    squares, extent = np.zeros(p), np.zeros(p)
+    for i in range(n):
+        for a in range(p):
+            squares[a] += matrix[i, a] * matrix[i, a]
+            extent[a] = max(extent[a], abs(matrix[i, a]))
+    return squares, extent
