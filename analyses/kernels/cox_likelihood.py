@@ -151,6 +151,11 @@ def _risk_set_sums(problem: CoxProblem, values: FloatArray) -> FloatArray:
     return sums
 
 
+def weights_at_risk(problem: CoxProblem) -> FloatArray:
+    """Return the weight at risk at each event time, shape ``(g,)``."""
+    return _risk_set_sums(problem, problem.weights[:, None])[:, 0]
+
+
 def _exposure(problem: CoxProblem, hazards: FloatArray) -> FloatArray:
     """Sum factor increments (m,) over the factors each row is at risk for, shape ``(n,)``.
 
