@@ -134,7 +134,9 @@ def maximise(problem: CoxProblem) -> CoxSolution:
     variance = np.full((len(spread), len(spread)), np.nan)
     if free.any():
         block = np.ix_(free, free)
-        variance[block] = np.linalg.inv(reached.information[block]) / np.outer(spread[free], spread[free])
+        inverse = _inverse(reached.information[block])
+        assert inverse is not None, "Newton's method has just inverted it"
+        variance[block] = inverse / np.outer(spread[free], spread[free])
     return CoxSolution(
         coefficients / spread, variance, tuple(status), reached.log_likelihood, null.log_likelihood, iterations
     )
@@ -150,17 +152,23 @@ def _identified(matrix: FloatArray, floor: float) -> BoolArray:
     return kept
 
 
+def _inverse(matrix: FloatArray) -> FloatArray | None:
+    """Invert a positive definite matrix; None when it is not one."""
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
 def _newton(scaled: _Scaled, start: FloatArray, at_start: Evaluation, free: BoolArray) -> _Ascent:
     """Climb from ``start``; the step that proves convergence is taken without evaluating where it ends."""
     coefficients, reached = start, at_start
     step, block, before = np.zeros_like(start), np.ix_(free, free), np.inf
     for iteration in range(1, MAX_ITERATIONS + 1):
-        bread = reached.information[block]
-        try:
-            np.linalg.cholesky(bread)
-        except np.linalg.LinAlgError:
+        inverse = _inverse(reached.information[block])
+        if inverse is None:
             break
-        inverse = np.linalg.inv(bread)
         step = np.zeros_like(start)
         step[free] = inverse @ reached.score[free]
         scale = np.maximum(np.abs(coefficients[free]), np.sqrt(np.diag(inverse)))

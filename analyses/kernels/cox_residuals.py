@@ -25,6 +25,8 @@ def expected_events(problem: CoxProblem, coefficients: FloatArray) -> FloatArray
 def deviance_residuals(events: FloatArray, expected: FloatArray) -> FloatArray:
     """Return ``sign(m) sqrt(-2 (m + d log(d - m)))`` with ``m = d - expected``, shape ``(n,)``.
 
+    An event where none was expected (a term that runs to minus infinity) is infinitely surprising.
+
     References
     ----------
     Therneau, Grambsch and Fleming (1990), doi:10.1093/biomet/77.1.147.
@@ -35,9 +37,9 @@ def deviance_residuals(events: FloatArray, expected: FloatArray) -> FloatArray:
     [0.0, -1.0]
     """
     martingale = events - expected
-    logs = np.log(np.where(events > 0, expected, 1.0), out=np.full(len(events), -np.inf), where=expected > 0)
-    inside = martingale + np.where(events > 0, events * logs, 0.0)
-    return np.sign(martingale) * np.sqrt(np.maximum(-2 * inside, 0.0))
+    with np.errstate(divide="ignore"):
+        surprise = np.log(np.where(events > 0, expected, 1.0))
+    return np.asarray(np.sign(martingale) * np.sqrt(np.maximum(-2 * (martingale + surprise), 0.0)))
 
 
 def score_residuals(problem: CoxProblem, coefficients: FloatArray) -> FloatArray:
