@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import marshal
 from collections.abc import Callable
 from types import FunctionType
 from typing import Generic, ParamSpec, TypeVar
@@ -40,25 +42,36 @@ class Compiled(Generic[P, R]):
     def _made(self, *, cached: bool) -> Callable[P, R]:
         import numba
 
-        made: Callable[P, R] = numba.njit(cache=cached, nogil=True)(self._with_callees())
+        made: Callable[P, R] = numba.njit(cache=cached, nogil=True, error_model="numpy")(self._with_callees())
         return made
 
     def _with_callees(self) -> Callable[P, R]:
         """Return the function with the compiled functions it calls in place of their wrappers, as numba needs them."""
         function = self._function
         assert isinstance(function, FunctionType)
-        callees = {
-            name: found.prepared()
-            for name in function.__code__.co_names
-            if isinstance(found := function.__globals__.get(name), Compiled)
-        }
+        callees = {name: callee.prepared() for name, callee in self._callees().items()}
         if not callees:
             return function
         joined = FunctionType(
             function.__code__, {**function.__globals__, **callees}, function.__name__, function.__defaults__
         )
         functools.update_wrapper(joined, function)
+        # Stored code is looked up by this name and the date of the caller's file: a changed callee must change it.
+        joined.__qualname__ = f"{function.__qualname__}_{self._digest()}"
         return joined
+
+    def _callees(self) -> dict[str, Compiled[..., object]]:
+        function = self._function
+        assert isinstance(function, FunctionType)
+        called = {name: function.__globals__.get(name) for name in function.__code__.co_names}
+        return {name: found for name, found in called.items() if isinstance(found, Compiled)}
+
+    def _digest(self) -> str:
+        """Return a text that changes with the code of the function or of any compiled function it leads to."""
+        function = self._function
+        assert isinstance(function, FunctionType)
+        parts = [marshal.dumps(function.__code__)] + [callee._digest().encode() for callee in self._callees().values()]
+        return hashlib.sha256(b"".join(parts)).hexdigest()[:16]
 
     def __reduce__(self) -> str:
         """Pickle by name, as functions are, so that workers of other processes can be handed a kernel."""
@@ -77,8 +90,7 @@ def compiled(function: Callable[P, R]) -> Compiled[P, R]:
     ----------
     function
         A module-level function of numbers, booleans and numpy arrays, without keyword-only arguments or closure. It
-        may call other compiled functions, best of its own module: the stored code is renewed when the file of the
-        *caller* changes.
+        may call other compiled functions; stored code is renewed when any of them changes.
 
     Returns
     -------

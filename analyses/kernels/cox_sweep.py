@@ -49,8 +49,11 @@ def likelihood_sweep(
     for stratum in range(len(stratum_starts) - 2, -1, -1):
         begin, end = stratum_starts[stratum], stratum_starts[stratum + 1]
         total = 0.0
-        first_moment[:] = 0.0
-        second_moment[:] = 0.0
+        for a in range(p):
+            first_moment[a] = 0.0
+        for a in range(p):
+            for b in range(a + 1):
+                second_moment[a, b] = 0.0
         for k in range(end - 1, begin - 1, -1):
             last = row_starts[k + 1] if k + 1 < len(row_starts) else n
             for i in range(row_starts[k], last):
@@ -73,9 +76,14 @@ def likelihood_sweep(
                 leaving -= 1
             scale = time_weight[k]
             events = event_starts[k + 1] - event_starts[k]
+            if events == 0:  # a replicate need not have an event at every event time of its cohort
+                continue
             mass, failing = 0.0, 0.0
-            failing_first[:] = 0.0
-            failing_second[:] = 0.0
+            for a in range(p):
+                failing_first[a] = 0.0
+            for a in range(p):
+                for b in range(a + 1):
+                    failing_second[a, b] = 0.0
             for e in range(event_starts[k], event_starts[k + 1]):
                 i = event_rows[e]
                 weight = weights[i]
@@ -161,7 +169,8 @@ def event_time_sweep(
     for stratum in range(len(stratum_starts) - 2, -1, -1):
         begin, end = stratum_starts[stratum], stratum_starts[stratum + 1]
         total = 0.0
-        moment[:] = 0.0
+        for a in range(p):
+            moment[a] = 0.0
         for k in range(end - 1, begin - 1, -1):
             last = row_starts[k + 1] if k + 1 < g else n
             for i in range(row_starts[k], last):
@@ -176,7 +185,8 @@ def event_time_sweep(
                 leaving -= 1
             events = event_starts[k + 1] - event_starts[k]
             mass, failing = 0.0, 0.0
-            failing_moment[:] = 0.0
+            for a in range(p):
+                failing_moment[a] = 0.0
             for e in range(event_starts[k], event_starts[k + 1]):
                 i = event_rows[e]
                 mass += weights[i]

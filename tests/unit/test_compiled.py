@@ -12,13 +12,17 @@ import pytest
 
 from analyses.kernels.compiled import Compiled, compiled
 
-KERNEL = '''
+CALLEE = '''
 from analyses.kernels.compiled import compiled
 
 @compiled
 def squared(value):
     """Square."""
     return value * value
+'''
+KERNEL = """
+from analyses.kernels.compiled import compiled
+from callee import squared
 
 @compiled
 def sum_of_squares(values):
@@ -26,7 +30,7 @@ def sum_of_squares(values):
     for value in values:
         total += squared(value)
     return total
-'''
+"""
 ASK = """
 import sys, pickle, numpy as np
 import kernel
@@ -41,8 +45,9 @@ print(sum(stats.cache_hits.values()) if stats else "-", stats.cache_path if stat
 
 
 def asked(folder: Path, **environment: str) -> list[str]:
-    if not (folder / "kernel.py").exists():  # rewriting it would make the stored code stale
-        (folder / "kernel.py").write_text(KERNEL, encoding="utf-8")
+    for name, text in (("kernel.py", KERNEL), ("callee.py", CALLEE)):
+        if not (folder / name).exists():  # rewriting it would make the stored code stale
+            (folder / name).write_text(text, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", ASK],
         cwd=folder,
@@ -63,6 +68,13 @@ def test_compiled_functions_are_lazy_call_each_other_and_are_kept_on_disk(tmp_pa
     assert asked(tmp_path, NUMBA_CACHE_DIR=str(place), NUMBA_DISABLE_JIT="0")[3].startswith("1 ")
 
 
+def test_stored_code_is_renewed_when_a_function_it_calls_changes(tmp_path: Path) -> None:
+    place = str(tmp_path / "cache")
+    assert asked(tmp_path, NUMBA_CACHE_DIR=place, NUMBA_DISABLE_JIT="0")[0] == "14.0"
+    (tmp_path / "callee.py").write_text(CALLEE.replace("value * value", "value * value * value"), encoding="utf-8")
+    assert asked(tmp_path, NUMBA_CACHE_DIR=place, NUMBA_DISABLE_JIT="0")[0] == "36.0"
+
+
 def test_a_function_without_a_place_to_keep_its_code_is_compiled_all_the_same() -> None:
     """Code that comes from no file has no place beside it: numba refuses to cache it."""
     names: dict[str, object] = {"compiled": compiled}
@@ -81,8 +93,9 @@ def test_without_a_writable_place_each_process_compiles(monkeypatch: pytest.Monk
     numba = pytest.importorskip("numba")
     asked_for: list[bool] = []
 
-    def refusing(*, cache: bool, nogil: bool) -> object:
+    def refusing(*, cache: bool, nogil: bool, error_model: str) -> object:
         assert nogil
+        assert error_model == "numpy"
         asked_for.append(cache)
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
@@ -97,8 +110,9 @@ def test_a_cache_place_that_fails_later_is_given_up(monkeypatch: pytest.MonkeyPa
     """A full disk shows when the first call has compiled and wants to store."""
     numba = pytest.importorskip("numba")
 
-    def full(*, cache: bool, nogil: bool) -> object:
+    def full(*, cache: bool, nogil: bool, error_model: str) -> object:
         assert nogil
+        assert error_model == "numpy"
 
         def refuse(*_: object) -> float:
             raise OSError("no space left on device")
