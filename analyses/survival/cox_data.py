@@ -26,6 +26,9 @@ STATUS_NOTES = {
     TermStatus.UNINFORMED: "no estimate: no information is left on it where another term runs to infinity",
     TermStatus.NOT_CONVERGED: "no estimate: the iterations did not converge",
 }
+NO_SPREAD = "no standard error: the rows or clusters are too few or too alike for a robust variance"
+VANISHING = 1e-8
+"""A robust standard error below this share of the model-based one is rounding error, not precision."""
 
 
 @dataclass(frozen=True, eq=False)

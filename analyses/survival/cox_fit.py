@@ -15,15 +15,12 @@ from analyses.kernels.cox_problem import Ties
 from analyses.kernels.probability_interval import IntervalScale
 from analyses.kernels.proportional_hazards import TimeTransform
 from analyses.survival import cox_predictions, cox_residual_frames, cox_tests
-from analyses.survival.cox_data import CoxData
+from analyses.survival.cox_data import VANISHING, CoxData
 from analyses.survival.cox_predictions import PredictionKind
 from analyses.survival.cox_residual_frames import ResidualKind
 from cohort.results import ResultTable, result_table
 
 FloatArray = NDArray[np.float64]
-
-VANISHING = 1e-8
-"""A robust standard error below this share of the model-based one is rounding error, not precision."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -19,7 +20,7 @@ from analyses.kernels.probability_interval import (
     normal_quantile,
     probability_interval,
 )
-from analyses.survival.cox_data import STATUS_NOTES
+from analyses.survival.cox_data import NO_SPREAD, STATUS_NOTES, VANISHING
 from analyses.survival.inputs import check_choice, finite_numbers
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable
@@ -51,6 +52,15 @@ def unpredictable(fit: CoxFit, matrix: FloatArray) -> BoolArray:
     """Mark the rows on which a term without an estimate bears, shape ``(n,)``; aliased terms add nothing."""
     lacking = np.array([note not in ("", STATUS_NOTES[TermStatus.ALIASED]) for note in fit.notes])
     return np.asarray((matrix[:, lacking] != 0).any(axis=1))
+
+
+def predictor_errors(fit: CoxFit, matrix: FloatArray) -> FloatArray:
+    """Return standard errors of covariates (n, p) times coefficients, shape ``(n,)``; NaN where a robust one vanishes."""
+    model = np.sqrt(np.einsum("ni,ij,nj->n", matrix, np.nan_to_num(fit.variance), matrix))
+    if fit.robust_variance is None:
+        return np.asarray(model)
+    robust = np.sqrt(np.einsum("ni,ij,nj->n", matrix, np.nan_to_num(fit.robust_variance), matrix))
+    return np.where((model > 0) & (robust <= VANISHING * model), np.nan, robust)
 
 
 def baseline_hazard(fit: CoxFit, ties: Ties | None) -> ResultTable:
@@ -135,8 +145,10 @@ def _predictors(
 ) -> ResultTable:
     lost = unpredictable(fit, matrix)
     estimate = np.where(lost, np.nan, linear_predictors(matrix, fit.left_at, offset))
-    variance = np.nan_to_num(fit.used_variance)
-    error = np.where(lost, np.nan, np.sqrt(np.einsum("ni,ij,nj->n", matrix, variance, matrix)))
+    error = np.where(lost, np.nan, predictor_errors(fit, matrix))
+    notes = [
+        NO_COEFFICIENT if gone else NO_SPREAD if np.isnan(e) else None for gone, e in zip(lost, error, strict=True)
+    ]
     half = normal_quantile(fit.conf_level) * error
     carry = np.exp if exponentiate else np.asarray
     frame = pd.DataFrame(
@@ -146,7 +158,7 @@ def _predictors(
             "std_error": error * (np.exp(estimate) if exponentiate else 1.0),
             "conf_low": carry(estimate - half),
             "conf_high": carry(estimate + half),
-            "note": _noted(lost, NO_COEFFICIENT),
+            "note": pd.Series(notes, dtype="string"),
         }
     )
     statistic = "relative_hazard" if exponentiate else "linear_predictor"
@@ -163,19 +175,21 @@ def _curves(
     ties: Ties,
 ) -> pd.DataFrame:
     steps, lost = _steps(fit, ties), unpredictable(fit, matrix)
+    own = np.empty(0, dtype=np.intp) if steps is None else steps.problem.time_strata
+    known = {stratum: np.flatnonzero(own == stratum) for stratum in np.unique(strata)}
+    last = {stratum: fit.data.columns.durations[fit.data.strata.codes == stratum].max() for stratum in known}
     parts = []
     for row, (label, stratum) in enumerate(zip(labels, strata, strict=True)):
-        known = np.empty(0, dtype=np.intp) if steps is None else np.flatnonzero(steps.problem.time_strata == stratum)
-        if steps is None or not len(known) or lost[row]:
+        if steps is None or lost[row] or not len(known[stratum]):
             why = NO_EVENTS if steps is None else NO_COEFFICIENT if lost[row] else NO_EVENTS_IN_STRATUM
             parts.append(_untimed(label, why, wanted))
             continue
-        times = steps.problem.times[known] if wanted is None else wanted
-        places = np.searchsorted(steps.problem.times[known], times, side="right") - 1
-        places = np.where(places >= 0, places + known[0], -1)
+        event_times = steps.problem.times[known[stratum]]
+        times = event_times if wanted is None else wanted
+        places = np.searchsorted(event_times, times, side="right") - 1
+        places = np.where(places >= 0, places + known[stratum][0], -1)
         found = _hazard(fit, steps, matrix[row], float(offset[row]), int(stratum), places)
-        last = fit.data.columns.durations[fit.data.strata.codes == stratum].max()
-        parts.append(_curve_rows(label, times, found.cumulative, found.std_error, beyond=times > last))
+        parts.append(_curve_rows(label, times, found.cumulative, found.std_error, beyond=times > last[stratum]))
     return pd.concat([part.reindex(columns=COLUMNS) for part in parts], ignore_index=True)
 
 
@@ -187,7 +201,7 @@ def _steps(fit: CoxFit, ties: Ties) -> HazardSteps | None:
 def _hazard(
     fit: CoxFit, steps: HazardSteps, covariates: FloatArray, offset: float, stratum: int, places: IntArray
 ) -> PredictedHazard:
-    return predicted_hazard(
+    found = predicted_hazard(
         steps,
         covariates,
         offset,
@@ -196,6 +210,8 @@ def _hazard(
         coefficients=fit.left_at,
         variance=np.nan_to_num(fit.used_variance),
     )
+    vanished = np.isnan(fit.std_errors) & ~np.isnan(fit.coefficients)
+    return replace(found, std_error=np.full(len(places), np.nan)) if vanished.any() else found
 
 
 def _events(steps: HazardSteps) -> FloatArray:
@@ -218,13 +234,15 @@ def _curve_rows(
             "time": times,
             "estimate": np.where(outside, np.nan, hazard),
             "std_error": np.where(outside, np.nan, error),
-            "note": _noted(outside, BEYOND),
+            "note": pd.Series(
+                [
+                    BEYOND if gone else NO_SPREAD if np.isnan(e) else None
+                    for gone, e in zip(outside, error, strict=True)
+                ],
+                dtype="string",
+            ),
         }
     )
-
-
-def _noted(rows: BoolArray, why: str) -> pd.Series:
-    return pd.Series([why if row else None for row in rows], dtype="string")
 
 
 def _untimed(label: str | None, why: str, wanted: FloatArray | None = None) -> pd.DataFrame:

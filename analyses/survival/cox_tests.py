@@ -15,7 +15,8 @@ from analyses.kernels.concordance import concordance
 from analyses.kernels.probability_interval import normal_quantile
 from analyses.kernels.proportional_hazards import TIME_TRANSFORMS, TimeTransform, transformed_times, trend_tests
 from analyses.kernels.quadratic_form import quadratic_form
-from analyses.survival.cox_predictions import linear_predictors
+from analyses.survival.cox_data import NO_SPREAD
+from analyses.survival.cox_predictions import linear_predictors, predictor_errors
 from analyses.survival.inputs import check_choice
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable
@@ -27,7 +28,6 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
 NO_JOINT_TEST = "no joint test: the variance of the terms is singular"
-NO_SPREAD = "no standard error: the rows or clusters are too few or too alike for a robust variance"
 NO_PAIRS = "no comparable pairs"
 
 
@@ -157,9 +157,8 @@ def contrasts(fit: CoxFit, combinations: Mapping[str, Mapping[str, float]], *, e
         used = multipliers != 0
         lacking = [f"{fit.terms[k]}: {fit.notes[k]}" for k in np.flatnonzero(used) if fit.notes[k]]
         estimate = float(multipliers[used] @ fit.coefficients[used])
-        variance = multipliers[used] @ fit.used_variance[np.ix_(used, used)] @ multipliers[used]
-        error = math.sqrt(variance) if variance > 0 else math.nan
-        rows.append((label, estimate, error, "; ".join(lacking) or None))
+        error = math.nan if lacking else float(predictor_errors(fit, multipliers[None])[0])
+        rows.append((label, estimate, error, "; ".join(lacking) or (NO_SPREAD if math.isnan(error) else None)))
     frame = pd.DataFrame(rows, columns=["contrast", "estimate", "std_error", "note"])
     half = normal_quantile(fit.conf_level) * frame["std_error"]
     frame["p_value"] = 2 * ndtr(-np.abs(frame["estimate"] / frame["std_error"]))
