@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ RESULT_COLUMNS: tuple[str, ...] = (
 does not apply); ``n`` and ``n_events`` are floats because weighted numbers need not be whole."""
 
 TEXT = pd.StringDtype()
+Column = NDArray[np.float64] | Sequence[str | None]
 
 
 class ResultTable:
@@ -154,7 +155,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def result_table(
-    rows: pd.DataFrame | Iterable[Mapping[str, object]],
+    rows: pd.DataFrame | Mapping[str, Column] | Iterable[Mapping[str, object]],
     *,
     metadata: Mapping[str, object] | None = None,
     **constants: object,
@@ -164,7 +165,8 @@ def result_table(
     Parameters
     ----------
     rows
-        A frame, or mappings, whose keys are result columns; absent columns are missing (``<NA>`` or NaN).
+        A frame, a mapping of columns of one length, or one mapping a row, whose keys are result columns; absent
+        columns are missing (``<NA>`` or NaN).
     metadata
         See :class:`ResultTable`.
     **constants
@@ -185,15 +187,19 @@ def result_table(
     >>> result_table([{"term": "age_years", "estimate": 1.0}], analysis="demo").frame["analysis"].item()
     'demo'
     """
-    given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    unknown = [str(name) for name in [*given.columns, *constants] if name not in RESULT_COLUMNS]
+    given: dict[str, pd.Series | Column]
+    if isinstance(rows, Mapping):
+        given, size = dict(rows), len(next(iter(rows.values())))
+    else:
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+        given, size = {str(name): values for name, values in frame.items()}, len(frame)
+    unknown = [name for name in [*given, *constants] if name not in RESULT_COLUMNS]
     if unknown:
         raise AnalysisError("not columns of a result table", where="result_table", got=", ".join(unknown))
-    size = len(given)
     # Column by column in the final type: laying the frame out and converting it afterwards takes five times as long.
     columns = {
         name: _repeated(constants.get(name), size, text=name in TEXT_COLUMNS)
-        if name in constants or name not in given.columns
+        if name in constants or name not in given
         else _converted(given[name], text=name in TEXT_COLUMNS)
         for name in RESULT_COLUMNS
     }
@@ -206,7 +212,9 @@ def _repeated(value: object, size: int, *, text: bool) -> ExtensionArray | NDArr
     return np.full(size, np.nan if value is None else value, dtype=np.float64)
 
 
-def _converted(values: pd.Series, *, text: bool) -> ExtensionArray | NDArray[np.float64]:
+def _converted(values: pd.Series | Column, *, text: bool) -> ExtensionArray | NDArray[np.float64]:
+    if not isinstance(values, pd.Series):
+        return pd.array(list(values), dtype=TEXT) if text else np.array(values, dtype=np.float64)
     if text:
         return values.array.copy() if values.dtype == TEXT else values.astype(TEXT).array
     return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)

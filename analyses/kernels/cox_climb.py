@@ -18,6 +18,11 @@ from analyses.kernels.cox import (
 from analyses.kernels.cox_sweep import event_time_sweep, likelihood_sweep
 from analyses.kernels.grouped_sums import FloatArray, IntArray
 
+DrawnRows = tuple[
+    FloatArray, FloatArray, FloatArray, IntArray, IntArray, IntArray, IntArray, IntArray, IntArray
+]  # fmt: skip
+"""What :func:`drawn_rows` returns."""
+
 
 @compiled
 def inverse_of(matrix: FloatArray, floor: float) -> tuple[bool, FloatArray]:
@@ -190,7 +195,7 @@ def sandwich(
 
 
 @compiled
-def climb_each(
+def drawn_rows(
     matrix: FloatArray,
     weights: FloatArray,
     copies: IntArray,
@@ -201,92 +206,52 @@ def climb_each(
     row_starts: IntArray,
     event_rows: IntArray,
     event_starts: IntArray,
-    stratum_starts: IntArray,
-    tied: bool,
-    row_bounds: IntArray,
-    time_bounds: IntArray,
-    late_bounds: IntArray,
-    stratum_bounds: IntArray,
-    shared: bool,
-    robust: bool,
-    coefficients: FloatArray,
-    variance: FloatArray,
-    sandwiched: FloatArray,
-    log_likelihood: FloatArray,
-) -> tuple[IntArray, IntArray]:
-    """Fit every replicate: the whole cohort under each row of weights and copies if shared, else each slice once.
+    row: int,
+    end: int,
+    time: int,
+    last_time: int,
+    late_begin: int,
+    late_end: int,
+) -> DrawnRows:
+    """Lay the rows of one replicate out as often as they are copied; a row of weight zero is left out.
 
-    Fills ``coefficients`` (r, p), ``variance`` and ``sandwiched`` (r, p, p) and ``log_likelihood`` (r,) where an
-    ordinary maximum is reached; returns whether it was, 0 or 1, and the number of events, both (r,).
+    The replicate is the rows from ``row`` to ``end``, with the event times from ``time`` to ``last_time``, of
+    which some may be left without an event. Returns ``matrix, weights, offset, first, stop, late, row_starts,
+    event_rows`` and ``event_starts`` of its own.
     """
     p = matrix.shape[1]
-    size = len(weights) if shared else len(row_bounds) - 1
-    ordinary, events = np.zeros(size, dtype=np.intp), np.zeros(size, dtype=np.intp)
-    for replicate in range(size):
-        part, line = (0, replicate) if shared else (replicate, 0)
-        row, end = row_bounds[part], row_bounds[part + 1]
-        time, last_time = time_bounds[part], time_bounds[part + 1]
-        # Lay the rows out as often as they are copied; event times keep their numbers, some may be left empty.
-        begins = np.zeros(end - row + 1, dtype=np.intp)
-        for i in range(row, end):
-            begins[i - row + 1] = begins[i - row] + copies[line, i]
-        total = begins[-1]
-        taken = np.empty(total, dtype=np.intp)
-        for i in range(row, end):
-            for place in range(begins[i - row], begins[i - row + 1]):
-                taken[place] = i
-        own_starts = np.empty(last_time - time, dtype=np.intp)
-        own_event_starts = np.zeros(last_time - time + 1, dtype=np.intp)
-        own_events = np.empty(total, dtype=np.intp)
-        found = 0
-        for k in range(time, last_time):
-            own_starts[k - time] = begins[row_starts[k] - row]
-            for e in range(event_starts[k], event_starts[k + 1]):
-                i = event_rows[e] - row
-                for place in range(begins[i], begins[i + 1]):
-                    own_events[found] = place
-                    found += 1
-            own_event_starts[k - time + 1] = found
-        events[replicate] = found
-        if found == 0:
-            continue
-        own_late = np.empty(total, dtype=np.intp)
-        delayed = 0
-        for position in range(late_bounds[part], late_bounds[part + 1]):
-            i = late[position] - row
-            for place in range(begins[i], begins[i + 1]):
-                own_late[delayed] = place
-                delayed += 1
-        own_matrix, own_weights, own_offset = np.empty((total, p)), np.empty(total), np.empty(total)
-        own_first, own_stop = np.empty(total, dtype=np.intp), np.empty(total, dtype=np.intp)
-        for place in range(total):
-            i = taken[place]
+    begins = np.zeros(end - row + 1, dtype=np.intp)
+    for i in range(row, end):
+        begins[i - row + 1] = begins[i - row] + (copies[i] if weights[i] > 0 else 0)
+    total = begins[-1]
+    own_matrix, own_weights, own_offset = np.empty((total, p)), np.empty(total), np.empty(total)
+    own_first, own_stop = np.empty(total, dtype=np.intp), np.empty(total, dtype=np.intp)
+    for i in range(row, end):
+        for place in range(begins[i - row], begins[i - row + 1]):
             for a in range(p):
                 own_matrix[place, a] = matrix[i, a]
-            own_weights[place] = weights[line, i]
-            own_offset[place] = offset[i]
+            own_weights[place], own_offset[place] = weights[i], offset[i]
             own_first[place], own_stop[place] = first[i] - time, stop[i] - time
-        strata = np.empty(stratum_bounds[part + 1] - stratum_bounds[part] + 1, dtype=np.intp)
-        for stratum in range(len(strata)):
-            strata[stratum] = stratum_starts[stratum_bounds[part] + stratum] - time
-        done, found_at, spread, value = climb(
-            own_matrix, own_weights, own_offset, own_first, own_late[:delayed], own_starts, own_events[:found],
-            own_event_starts, strata, tied,
-        )  # fmt: skip
-        if not done:
-            continue
-        ordinary[replicate] = 1
-        log_likelihood[replicate] = value
-        for a in range(p):
-            coefficients[replicate, a] = found_at[a]
-            for b in range(p):
-                variance[replicate, a, b] = spread[a, b]
-        if robust:
-            meat = sandwich(
-                found_at, spread, own_matrix, own_weights, own_offset, own_first, own_stop, own_late[:delayed],
-                own_starts, own_events[:found], own_event_starts, strata, tied,
-            )  # fmt: skip
-            for a in range(p):
-                for b in range(p):
-                    sandwiched[replicate, a, b] = meat[a, b]
-    return ordinary, events
+    own_starts = np.empty(last_time - time, dtype=np.intp)
+    own_event_starts = np.zeros(last_time - time + 1, dtype=np.intp)
+    own_events = np.empty(total, dtype=np.intp)
+    found = 0
+    for k in range(time, last_time):
+        own_starts[k - time] = begins[row_starts[k] - row]
+        for e in range(event_starts[k], event_starts[k + 1]):
+            i = event_rows[e] - row
+            for place in range(begins[i], begins[i + 1]):
+                own_events[found] = place
+                found += 1
+        own_event_starts[k - time + 1] = found
+    own_late = np.empty(total, dtype=np.intp)
+    delayed = 0
+    for position in range(late_begin, late_end):
+        i = late[position] - row
+        for place in range(begins[i], begins[i + 1]):
+            own_late[delayed] = place
+            delayed += 1
+    return (
+        own_matrix, own_weights, own_offset, own_first, own_stop, own_late[:delayed], own_starts, own_events[:found],
+        own_event_starts,
+    )  # fmt: skip

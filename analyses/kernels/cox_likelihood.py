@@ -11,12 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from analyses.kernels.cox_problem import CoxProblem
+from analyses.kernels.cox_problem import CoxProblem, compiled_pays
 from analyses.kernels.cox_sweep import column_sweep, event_time_sweep, likelihood_sweep
 from analyses.kernels.grouped_sums import FloatArray, sum_rows_by
-
-COMPILED_FROM = 20_000
-"""Rows from which the compiled sweeps are worth importing numba for, which takes about a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ def evaluate(problem: CoxProblem, coefficients: FloatArray, *, time_weight: Floa
 
     With ``time_weight`` (g,), each event time's part of score and information counts times its weight.
     """
-    if len(problem.rows) >= COMPILED_FROM:
+    if compiled_pays(problem.size):
         scale = np.ones(len(problem.times)) if time_weight is None else time_weight
         value, slope, curvature = likelihood_sweep(
             coefficients,
@@ -90,7 +87,7 @@ def evaluate(problem: CoxProblem, coefficients: FloatArray, *, time_weight: Floa
 
 def column_sizes(problem: CoxProblem) -> tuple[FloatArray, FloatArray]:
     """Return the sum of squares and the largest absolute value of each column of the matrix, shapes ``(p,)``."""
-    if len(problem.rows) >= COMPILED_FROM:
+    if compiled_pays(problem.size):
         return column_sweep(problem.matrix)
     return np.einsum("ij,ij->j", problem.matrix, problem.matrix), np.abs(problem.matrix).max(axis=0)
 
@@ -193,7 +190,7 @@ def within_strata(problem: CoxProblem, by_time: FloatArray) -> FloatArray:
 def event_time_sums(problem: CoxProblem, coefficients: FloatArray) -> EventTimeSums:
     """Sum hazard increments and covariate means of the factors of each event time at ``coefficients`` (p,)."""
     _, hazard_ratio, shift = _predicted(problem, coefficients)
-    if len(problem.rows) >= COMPILED_FROM:
+    if compiled_pays(problem.size):
         sums = event_time_sweep(
             hazard_ratio * problem.weights,
             problem.matrix,

@@ -11,10 +11,18 @@ from typing import Literal
 
 import numpy as np
 
+from analyses.kernels.cox_layout import gather, lay_out
 from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_rows_by
 from analyses.kernels.kaplan_meier import BoolArray
 
 Ties = Literal["efron", "breslow"]
+COMPILED_FROM = 20_000
+"""Rows from which compiled code is worth importing numba for, which takes about a second."""
+
+
+def compiled_pays(rows: int) -> bool:
+    """Return whether a problem is for compiled code: by its size alone, so that equal input gives equal bytes."""
+    return rows >= COMPILED_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,8 @@ def cox_problem(
     ``strata`` are codes from 0. Equal times are ties; an event at a row's entry time finds that row not yet at risk.
     There must be an event.
     """
+    if compiled_pays(len(durations)):
+        return laid_out_by_sweep(matrix, durations, events, weights, entries, strata, offset, ties)
     size = len(durations)
     order = np.argsort(durations) if strata is None else np.lexsort((durations, strata))
     at, failing = durations.take(order), events.take(order)
@@ -152,7 +162,56 @@ def cox_problem(
         factor_time=factor_time,
         factor_fraction=fraction,
         factor_weight=factor_weight,
-        tied=bool(fraction.any()),
+        tied=bool(len(event_rows) > len(times) and ties == "efron"),
+    )
+
+
+def laid_out_by_sweep(
+    matrix: FloatArray,
+    durations: FloatArray,
+    events: BoolArray,
+    weights: FloatArray | None,
+    entries: FloatArray | None,
+    strata: IntArray | None,
+    offset: FloatArray | None,
+    ties: Ties,
+) -> CoxProblem:
+    """As :func:`cox_problem`, by compiled code whatever the size."""
+    size = len(durations)
+    order = np.argsort(durations) if strata is None else np.lexsort((durations, strata))
+    own = np.zeros(size, dtype=np.intp) if strata is None else strata
+    number = 1 if strata is None else int(own[order[-1]]) + 1
+    laid = lay_out(order, durations, events, durations if entries is None else entries, own, entries is not None)
+    rows, first, stop, late, row_starts, event_rows, event_time, event_starts, times, time_strata, stratum_starts = laid
+    columns, centres = gather(np.ascontiguousarray(matrix), rows, own, number)
+    shifts, offset_centres = np.zeros(len(rows)), np.zeros(number)
+    if offset is not None:
+        shift, centre = gather(offset[:, None].copy(), rows, own, number)
+        shifts, offset_centres = shift[:, 0].copy(), centre[:, 0]
+    ours = np.ones(len(rows)) if weights is None else weights.take(rows)
+    fraction, factor_time, factor_weight = _factors(event_time, event_starts, ours[event_rows], ties)
+    return CoxProblem(
+        matrix=columns,
+        weights=ours,
+        offset=shifts,
+        centres=centres,
+        offset_centres=offset_centres,
+        rows=rows,
+        size=size,
+        first=first,
+        stop=stop,
+        late=late,
+        row_starts=row_starts,
+        event_rows=event_rows,
+        event_time=event_time,
+        event_starts=event_starts,
+        times=times,
+        time_strata=time_strata,
+        stratum_starts=stratum_starts,
+        factor_time=factor_time,
+        factor_fraction=fraction,
+        factor_weight=factor_weight,
+        tied=bool(len(event_rows) > len(times) and ties == "efron"),
     )
 
 

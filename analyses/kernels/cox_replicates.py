@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyses.kernels.cox import TermStatus, maximise
-from analyses.kernels.cox_climb import climb_each
+from analyses.kernels.cox_climb import DrawnRows, climb, drawn_rows, sandwich
+from analyses.kernels.cox_layout import gather, lay_out
 from analyses.kernels.cox_problem import Ties, cox_problem
 from analyses.kernels.cox_residuals import robust_variance
 from analyses.kernels.grouped_sums import FloatArray, IntArray
@@ -87,15 +88,11 @@ def fit_replicates(
     >>> fit_replicates(x, t, d, copies=np.array([[1, 1, 1, 1], [2, 1, 1, 1]])).coefficients.round(4).ravel().tolist()
     [0.9406, 1.6094]
     """
-    size = len(durations)
+    size, p = matrix.shape
     shared = cohorts is None
-    own = np.zeros(size, dtype=np.intp) if cohorts is None else cohorts
-    taken, mass = _lines(copies, size, np.intp), _lines(weights, size, np.float64)
-    number = max(len(taken), len(mass)) if shared else int(own.max(initial=-1)) + 1
-    lines = number if shared else 1
-    taken, mass = np.broadcast_to(taken, (lines, size)), np.broadcast_to(mass, (lines, size))
-    taken = np.where(mass > 0, taken, 0)
-    p = matrix.shape[1]
+    taken = np.ones((1, size), dtype=np.intp) if copies is None else np.atleast_2d(copies)
+    mass = np.ones((1, size)) if weights is None else np.atleast_2d(weights)
+    number = max(len(taken), len(mass)) if cohorts is None else int(cohorts.max()) + 1
     result = CoxReplicates(
         coefficients=np.full((number, p), np.nan),
         variance=np.full((number, p, p), np.nan),
@@ -107,54 +104,68 @@ def fit_replicates(
     if not events.any():
         return result
     layers = 1 if strata is None else int(strata.max()) + 1
-    codes = own * layers + (0 if strata is None else strata)
-    problem = cox_problem(
-        matrix,
-        durations,
-        events,
-        entries=entries,
-        strata=None if shared and strata is None else codes,
-        offset=offset,
-        ties=ties,
-    )
-    time_bounds = np.searchsorted(problem.time_strata // layers, np.arange(number + 1)) if not shared else None
-    if time_bounds is None:
-        time_bounds = np.array([0, len(problem.times)])
-    nowhere = np.empty((0, p, p))
-    ordinary, result.events[:] = climb_each(
-        problem.matrix,
-        np.ascontiguousarray(mass[:, problem.rows]),
-        np.ascontiguousarray(taken[:, problem.rows]),
-        problem.offset,
-        problem.first,
-        problem.stop,
-        problem.late,
-        problem.row_starts,
-        problem.event_rows,
-        problem.event_starts,
-        problem.stratum_starts,
-        ties == "efron",
-        np.searchsorted(problem.stop - 1, time_bounds),
-        time_bounds,
-        np.searchsorted(problem.first[problem.late], time_bounds),
-        np.searchsorted(problem.stratum_starts, time_bounds),
-        shared,
-        robust,
-        result.coefficients,
-        result.variance,
-        nowhere if result.robust_variance is None else result.robust_variance,
-        result.log_likelihood,
-    )
-    result.status[ordinary == 1] = str(TermStatus.ESTIMATED)
-    for replicate in np.flatnonzero((ordinary == 0) & (result.events > 0)):
-        line = replicate if shared else 0
-        chosen = np.repeat(np.arange(size), np.where(own == (0 if shared else replicate), taken[line], 0))
-        _fit_alone(result, int(replicate), chosen, matrix, durations, events, mass[line], entries, strata, offset, ties)
+    own = np.zeros(size, dtype=np.intp) if strata is None else strata
+    if cohorts is not None:
+        own = own + layers * cohorts
+    single = strata is None and shared
+    order = np.argsort(durations) if single else np.lexsort((durations, own))
+    laid = lay_out(order, durations, events, durations if entries is None else entries, own, entries is not None)
+    rows, first, stop, late, row_starts, event_rows, _, event_starts, times, time_strata, stratum_starts = laid
+    columns, _ = gather(matrix, rows, own, 1 if single else int(own.max()) + 1)
+    bounds = np.array([0, len(times)]) if shared else np.searchsorted(time_strata // layers, np.arange(number + 1))
+    row_bounds, late_bounds = np.searchsorted(stop, bounds + 1), np.searchsorted(first[late], bounds)
+    stratum_bounds = np.searchsorted(stratum_starts, bounds)
+    shifts = np.zeros(len(rows)) if offset is None else offset.take(rows)
+    masses, draws = mass.take(rows, axis=1), taken.take(rows, axis=1)
+    for replicate in range(number):
+        part = 0 if shared else replicate
+        at_risk = drawn_rows(
+            columns,
+            masses[replicate % len(masses)],
+            draws[replicate % len(draws)],
+            shifts,
+            first,
+            stop,
+            late,
+            row_starts,
+            event_rows,
+            event_starts,
+            row_bounds[part],
+            row_bounds[part + 1],
+            bounds[part],
+            bounds[part + 1],
+            late_bounds[part],
+            late_bounds[part + 1],
+        )
+        begins = stratum_starts[stratum_bounds[part] : stratum_bounds[part + 1] + 1] - bounds[part]
+        result.events[replicate] = len(at_risk[7])
+        if len(at_risk[7]) and not _climbed(result, replicate, at_risk, begins, tied=ties == "efron"):
+            mine = mass[replicate % len(mass)]
+            there = np.where(mine > 0, taken[replicate % len(taken)], 0)
+            if cohorts is not None:
+                there = np.where(cohorts == replicate, there, 0)
+            chosen = np.repeat(np.arange(size), there)
+            _fit_alone(result, replicate, chosen, matrix, durations, events, mine, entries, strata, offset, ties)
     return result
 
 
-def _lines(given: FloatArray | IntArray | None, size: int, kind: type[np.float64 | np.intp]) -> NDArray:  # type: ignore[type-arg]
-    return np.ones((1, size), dtype=kind) if given is None else np.atleast_2d(given).astype(kind, copy=False)
+def _climbed(result: CoxReplicates, replicate: int, at_risk: DrawnRows, begins: IntArray, *, tied: bool) -> bool:
+    """Put the fit of one replicate in its place, if it is an ordinary maximum."""
+    matrix, weights, offset, first, stop, late, row_starts, event_rows, event_starts = at_risk
+    ordinary, coefficients, variance, value = climb(
+        matrix, weights, offset, first, late, row_starts, event_rows, event_starts, begins, tied
+    )
+    if not ordinary:
+        return False
+    result.coefficients[replicate], result.variance[replicate] = coefficients, variance
+    result.log_likelihood[replicate] = value
+    result.status[replicate] = TermStatus.ESTIMATED.value
+    if result.robust_variance is not None:
+        result.robust_variance[replicate] = sandwich(
+            coefficients, variance, matrix, weights, offset, first, stop, late, row_starts, event_rows, event_starts,
+            begins, tied,
+        )  # fmt: skip
+    return True
 
 
 def _fit_alone(

@@ -36,7 +36,7 @@ def likelihood_sweep(
     score, information = np.zeros(p), np.zeros((p, p))
     first_moment, second_moment = np.empty(p), np.empty((p, p))
     failing_first, failing_second = np.empty(p), np.empty((p, p))
-    predictor = np.empty(n)
+    predictor, weighted = np.empty(n), np.empty(n)
     highest = -np.inf
     for i in range(n):
         value = offset[i]
@@ -44,6 +44,9 @@ def likelihood_sweep(
             value += matrix[i, a] * coefficients[a]
         predictor[i] = value
         highest = max(highest, value)
+    for i in range(n):
+        predictor[i] -= highest
+        weighted[i] = weights[i] * math.exp(predictor[i])
     log_likelihood = 0.0
     leaving = len(late) - 1
     for stratum in range(len(stratum_starts) - 2, -1, -1):
@@ -57,7 +60,7 @@ def likelihood_sweep(
         for k in range(end - 1, begin - 1, -1):
             last = row_starts[k + 1] if k + 1 < len(row_starts) else n
             for i in range(row_starts[k], last):
-                risk = weights[i] * math.exp(predictor[i] - highest)
+                risk = weighted[i]
                 total += risk
                 for a in range(p):
                     part = risk * matrix[i, a]
@@ -66,7 +69,7 @@ def likelihood_sweep(
                         second_moment[a, b] += part * matrix[i, b]
             while leaving >= 0 and first[late[leaving]] > k:
                 i = late[leaving]
-                risk = weights[i] * math.exp(predictor[i] - highest)
+                risk = weighted[i]
                 total -= risk
                 for a in range(p):
                     part = risk * matrix[i, a]
@@ -88,11 +91,11 @@ def likelihood_sweep(
                 i = event_rows[e]
                 weight = weights[i]
                 mass += weight
-                log_likelihood += weight * (predictor[i] - highest)
+                log_likelihood += weight * predictor[i]
                 for a in range(p):
                     score[a] += scale * weight * matrix[i, a]
                 if tied and events > 1:
-                    risk = weight * math.exp(predictor[i] - highest)
+                    risk = weighted[i]
                     failing += risk
                     for a in range(p):
                         part = risk * matrix[i, a]

@@ -55,7 +55,7 @@ def unpredictable(fit: CoxFit, matrix: FloatArray) -> BoolArray:
 
 
 def predictor_errors(fit: CoxFit, matrix: FloatArray) -> FloatArray:
-    """Return standard errors of covariates (n, p) times coefficients, shape ``(n,)``; NaN where a robust one vanishes."""
+    """Return standard errors of covariates (n, p) times coefficients, shape ``(n,)``; NaN for vanished robust ones."""
     model = np.sqrt(np.einsum("ni,ij,nj->n", matrix, np.nan_to_num(fit.variance), matrix))
     if fit.robust_variance is None:
         return np.asarray(model)

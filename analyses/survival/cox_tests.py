@@ -19,7 +19,7 @@ from analyses.survival.cox_data import NO_SPREAD
 from analyses.survival.cox_predictions import linear_predictors, predictor_errors
 from analyses.survival.inputs import check_choice
 from cohort.errors import AnalysisError
-from cohort.results import ResultTable
+from cohort.results import Column, ResultTable
 
 if TYPE_CHECKING:
     from analyses.survival.cox_fit import CoxFit
@@ -38,23 +38,20 @@ def estimates(
     notes: tuple[str, ...],
     conf_level: float,
     exponentiate: bool,
-) -> pd.DataFrame:
-    """Return the rows of :meth:`analyses.survival.cox_fit.CoxFit.tidy`."""
+) -> dict[str, Column]:
+    """Return the columns of :meth:`analyses.survival.cox_fit.CoxFit.tidy`."""
     half = normal_quantile(conf_level) * errors
     carry = np.exp if exponentiate else np.asarray
-    shown = [note or (NO_SPREAD if lacks else None) for note, lacks in zip(notes, np.isnan(errors), strict=True)]
-    return pd.DataFrame(
-        {
-            "term": list(terms),
-            "statistic": "hazard_ratio" if exponentiate else "log_hazard_ratio",
-            "estimate": carry(coefficients),
-            "std_error": errors,
-            "conf_low": carry(coefficients - half),
-            "conf_high": carry(coefficients + half),
-            "p_value": 2 * ndtr(-np.abs(coefficients) / errors),
-            "note": pd.Series(shown, dtype="string"),
-        }
-    )
+    return {
+        "term": terms,
+        "statistic": ["hazard_ratio" if exponentiate else "log_hazard_ratio"] * len(terms),
+        "estimate": carry(coefficients),
+        "std_error": errors,
+        "conf_low": carry(coefficients - half),
+        "conf_high": carry(coefficients + half),
+        "p_value": 2 * ndtr(-np.abs(coefficients) / errors),
+        "note": [note or (NO_SPREAD if lacks else None) for note, lacks in zip(notes, np.isnan(errors), strict=True)],
+    }
 
 
 def whole_model(fit: CoxFit) -> ResultTable:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.kernels import concordance, cox_likelihood
+from analyses.kernels import concordance
+from analyses.kernels import cox_problem as problems
 from analyses.survival import CoxFit, fit_cox
 
 FOLDER = Path(__file__).parent / "cox"
@@ -140,10 +141,10 @@ def test_the_committed_files_are_those_of_the_generating_run() -> None:
     assert sorted(MODELS) == sorted(numbers()["scenario"].unique())
 
 
-@pytest.mark.parametrize("compiled_from", [cox_likelihood.COMPILED_FROM, 0], ids=["arrays", "compiled"])
+@pytest.mark.parametrize("compiled_from", [problems.COMPILED_FROM, 0], ids=["arrays", "compiled"])
 @pytest.mark.parametrize("scenario", MODELS)
 def test_coefficients_and_variances(scenario: str, compiled_from: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cox_likelihood, "COMPILED_FROM", compiled_from)
+    monkeypatch.setattr(problems, "COMPILED_FROM", compiled_from)
     name, formula, arguments, _ = MODELS[scenario]
     fit = fit_cox(read_input(name), formula, **arguments)
     rows = reference(scenario, "coef")
