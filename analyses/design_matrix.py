@@ -172,6 +172,10 @@ def ordered_levels(values: pd.Series) -> tuple[tuple[str, ...], NDArray[np.intp]
 
 def missing_rows(values: pd.Series) -> str:
     """Describe the missing rows of a column, or return an empty text when there are none."""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iubf":
+        numbers = values.to_numpy()
+        if numbers.dtype.kind != "f" or not np.isnan(numbers).any():
+            return ""
     gaps = np.flatnonzero(values.isna().to_numpy())
     if not len(gaps):
         return ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
 
 from cohort.errors import AnalysisError
 
@@ -21,15 +23,18 @@ RESULT_COLUMNS: tuple[str, ...] = (
 """Columns of a result table, in order. ``TEXT_COLUMNS`` are nullable strings, all others float64 (NaN where a column
 does not apply); ``n`` and ``n_events`` are floats because weighted numbers need not be whole."""
 
+TEXT = pd.StringDtype()
+Column = NDArray[np.float64] | Sequence[str | None]
 
-@dataclass(frozen=True, slots=True)
+
 class ResultTable:
-    """A tidy result frame plus what is needed to make it again.
+    """A tidy result frame plus what is needed to make it again; not to be changed once made.
 
     Parameters
     ----------
     frame
-        DataFrame with exactly :data:`RESULT_COLUMNS`.
+        DataFrame with exactly :data:`RESULT_COLUMNS`, or a function that makes it when :attr:`frame` is first read:
+        simulations that look at a few of many tables need not lay out the others.
     metadata
         JSON-serialisable mapping: ``spec`` (arguments of the call), ``seed``, ``versions``, ``input_hash``. It holds
         no clock and no path.
@@ -40,24 +45,38 @@ class ResultTable:
         If ``frame`` does not have exactly the result columns.
     """
 
-    frame: pd.DataFrame
-    metadata: Mapping[str, object] = field(default_factory=dict)
+    __slots__ = ("_frame", "_metadata")
 
-    def __post_init__(self) -> None:
-        if tuple(self.frame.columns) != RESULT_COLUMNS:
-            raise AnalysisError(
-                "a result table has fixed columns",
-                where="ResultTable",
-                got=", ".join(map(str, self.frame.columns)),
-                remedy="build it with result_table()",
-            )
+    def __init__(
+        self, frame: pd.DataFrame | Callable[[], pd.DataFrame], metadata: Mapping[str, object] | None = None
+    ) -> None:
+        self._frame = frame if callable(frame) else _checked(frame)
+        self._metadata = {} if metadata is None else metadata
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows, with exactly :data:`RESULT_COLUMNS`."""
+        if callable(self._frame):
+            self._frame = _checked(self._frame())
+        return self._frame
+
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """What is needed to make the rows again."""
+        return self._metadata
 
     def __len__(self) -> int:
         return len(self.frame)
 
+    def __repr__(self) -> str:
+        return f"ResultTable({self.frame!r}, {self._metadata!r})"
+
+    def __reduce__(self) -> tuple[type[ResultTable], tuple[pd.DataFrame, Mapping[str, object]]]:
+        return ResultTable, (self.frame, self._metadata)
+
     def with_metadata(self, **metadata: object) -> ResultTable:
         """Return the same frame with ``metadata`` added."""
-        return replace(self, metadata={**self.metadata, **metadata})
+        return ResultTable(self._frame, {**self._metadata, **metadata})
 
     def write(self, folder: Path, name: str) -> None:
         """Write ``name.parquet`` (with metadata) and ``name.csv`` into ``folder``, both free of clock and path."""
@@ -103,6 +122,17 @@ class ResultTable:
         return cls(_typed(table.replace_schema_metadata(None).to_pandas()), metadata)
 
 
+def _checked(frame: pd.DataFrame) -> pd.DataFrame:
+    if tuple(frame.columns) != RESULT_COLUMNS:
+        raise AnalysisError(
+            "a result table has fixed columns",
+            where="ResultTable",
+            got=", ".join(map(str, frame.columns)),
+            remedy="build it with result_table()",
+        )
+    return frame
+
+
 def _parsed(notes: bytes, path: Path) -> dict[str, object]:
     where, remedy = f"{path}, metadata lncohort", "make the results again"
     try:
@@ -125,7 +155,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def result_table(
-    rows: pd.DataFrame | Iterable[Mapping[str, object]],
+    rows: pd.DataFrame | Mapping[str, Column] | Iterable[Mapping[str, object]],
     *,
     metadata: Mapping[str, object] | None = None,
     **constants: object,
@@ -135,7 +165,8 @@ def result_table(
     Parameters
     ----------
     rows
-        A frame, or mappings, whose keys are result columns; absent columns are missing (``<NA>`` or NaN).
+        A frame, a mapping of columns of one length, or one mapping a row, whose keys are result columns; absent
+        columns are missing (``<NA>`` or NaN).
     metadata
         See :class:`ResultTable`.
     **constants
@@ -156,13 +187,37 @@ def result_table(
     >>> result_table([{"term": "age_years", "estimate": 1.0}], analysis="demo").frame["analysis"].item()
     'demo'
     """
-    frame = pd.DataFrame(rows if isinstance(rows, pd.DataFrame) else list(rows)).reset_index(drop=True)
-    for name, value in constants.items():
-        frame[name] = pd.Series([value] * len(frame), index=frame.index, dtype=object)
-    unknown = [str(name) for name in frame.columns if name not in RESULT_COLUMNS]
+    given: dict[str, pd.Series | Column]
+    if isinstance(rows, Mapping):
+        given, size = dict(rows), len(next(iter(rows.values())))
+    else:
+        frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+        given, size = {str(name): values for name, values in frame.items()}, len(frame)
+    unknown = [name for name in [*given, *constants] if name not in RESULT_COLUMNS]
     if unknown:
         raise AnalysisError("not columns of a result table", where="result_table", got=", ".join(unknown))
-    return ResultTable(_typed(frame.reindex(columns=list(RESULT_COLUMNS))), dict(metadata or {}))
+    # Column by column in the final type: laying the frame out and converting it afterwards takes five times as long.
+    columns = {
+        name: _repeated(constants.get(name), size, text=name in TEXT_COLUMNS)
+        if name in constants or name not in given
+        else _converted(given[name], text=name in TEXT_COLUMNS)
+        for name in RESULT_COLUMNS
+    }
+    return ResultTable(pd.DataFrame(columns, copy=False), dict(metadata or {}))
+
+
+def _repeated(value: object, size: int, *, text: bool) -> ExtensionArray | NDArray[np.float64]:
+    if text:
+        return pd.array([value] * size, dtype=TEXT)
+    return np.full(size, np.nan if value is None else value, dtype=np.float64)
+
+
+def _converted(values: pd.Series | Column, *, text: bool) -> ExtensionArray | NDArray[np.float64]:
+    if not isinstance(values, pd.Series):
+        return pd.array(list(values), dtype=TEXT) if text else np.array(values, dtype=np.float64)
+    if text:
+        return values.array.copy() if values.dtype == TEXT else values.astype(TEXT).array
+    return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
 
 
 def concat_results(tables: Iterable[ResultTable], *, metadata: Mapping[str, object] | None = None) -> ResultTable:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from analyses.kernels.cox_likelihood import CoxProblem, RiskAverages, information, risk_averages, score
+from analyses.kernels.cox_likelihood import Evaluation, column_sizes, evaluate
+from analyses.kernels.cox_problem import CoxProblem
 from analyses.kernels.grouped_sums import FloatArray
 from analyses.kernels.kaplan_meier import BoolArray
 
@@ -22,6 +23,8 @@ FLAT_TOLERANCE = 1e-9
 """Relative gain in log likelihood below which a step that does not shrink is suspected to run to infinity."""
 LONGEST_STEP = 5.0
 """Longest Newton step, on the linear predictor: a rare covariate's first step would else overshoot into flat ground."""
+SHRINKING = 0.1
+"""A step below this share of the one before it is that of an ordinary maximum coming near."""
 FAR = 20.0
 """How far, on the linear predictor, a suspected direction is followed; a regular likelihood collapses by then."""
 DIVERGING_SHARE = 1e-5
@@ -67,10 +70,28 @@ class CoxSolution:
 
 
 @dataclass(frozen=True, slots=True)
+class _Scaled:
+    """The problem with its columns in standard deviations, without a second copy of them."""
+
+    problem: CoxProblem
+    spread: FloatArray
+    extent: FloatArray
+
+    def evaluate(self, coefficients: FloatArray) -> Evaluation:
+        here = evaluate(self.problem, coefficients / self.spread)
+        outer = self.spread[:, None] * self.spread
+        return Evaluation(here.log_likelihood, here.score / self.spread, here.information / outer)
+
+    def reach(self, step: FloatArray) -> float:
+        """Return the largest change of a linear predictor that a step makes."""
+        return float(np.abs(self.problem.matrix @ (step / self.spread)).max())
+
+
+@dataclass(frozen=True, slots=True)
 class _Ascent:
     coefficients: FloatArray
     step: FloatArray
-    log_likelihood: float
+    reached: Evaluation
     converged: bool
     monotone: bool
     iterations: int
@@ -84,18 +105,19 @@ def maximise(problem: CoxProblem) -> CoxSolution:
     perfectly), the terms of that direction are reported as increasing or decreasing and the remaining ones are
     estimated at that limit, or reported as uninformed when no information on them is left there.
     """
-    spread = np.sqrt(np.mean(problem.matrix**2, axis=0))
+    squares, extent = column_sizes(problem)
+    spread = np.sqrt(squares / len(problem.rows))
     spread = np.where(spread > 0, spread, 1.0)
-    scaled = replace(problem, matrix=problem.matrix / spread)
-    null = risk_averages(scaled, np.zeros(len(spread)))
-    events = float(scaled.factor_weight.sum())
-    free = _identified(information(scaled, null), ALIAS_TOLERANCE**2 * events)
+    scaled = _Scaled(problem, spread, extent / spread)
+    null = reached = scaled.evaluate(np.zeros(len(spread)))
+    events = float(problem.factor_weight.sum())
+    free = _identified(null.information, ALIAS_TOLERANCE**2 * events)
     status = [TermStatus.ESTIMATED if kept else TermStatus.ALIASED for kept in free]
-    coefficients, log_likelihood, iterations = np.zeros(len(spread)), null.log_likelihood, 0
+    coefficients, iterations = np.zeros(len(spread)), 0
     while free.any():
-        ascent = _newton(scaled, coefficients, free)
+        ascent = _newton(scaled, coefficients, reached, free)
         iterations += ascent.iterations
-        coefficients, log_likelihood = ascent.coefficients, ascent.log_likelihood
+        coefficients, reached = ascent.coefficients, ascent.reached
         if ascent.converged:
             break
         moving = np.abs(ascent.step) > DIVERGING_SHARE * np.abs(ascent.step).max()
@@ -104,20 +126,20 @@ def maximise(problem: CoxProblem) -> CoxSolution:
             rising = TermStatus.INCREASING if ascent.step[term] > 0 else TermStatus.DECREASING
             status[term] = rising if ascent.monotone else TermStatus.NOT_CONVERGED
         free = free & ~leaving
-        block = np.ix_(free, free)
         left = np.flatnonzero(free)
-        informed = _identified(
-            information(scaled, risk_averages(scaled, coefficients))[block], LIMIT_TOLERANCE * events
-        )
+        informed = _identified(reached.information[np.ix_(free, free)], LIMIT_TOLERANCE * events)
         for term in left[~informed]:
             status[term] = TermStatus.UNINFORMED
         free[left[~informed]] = False
     variance = np.full((len(spread), len(spread)), np.nan)
     if free.any():
         block = np.ix_(free, free)
-        bread = information(scaled, risk_averages(scaled, coefficients))[block]
-        variance[block] = np.linalg.inv(bread) / np.outer(spread[free], spread[free])
-    return CoxSolution(coefficients / spread, variance, tuple(status), log_likelihood, null.log_likelihood, iterations)
+        inverse = _inverse(reached.information[block])
+        assert inverse is not None, "Newton's method has just inverted it"
+        variance[block] = inverse / np.outer(spread[free], spread[free])
+    return CoxSolution(
+        coefficients / spread, variance, tuple(status), reached.log_likelihood, null.log_likelihood, iterations
+    )
 
 
 def _identified(matrix: FloatArray, floor: float) -> BoolArray:
@@ -130,50 +152,52 @@ def _identified(matrix: FloatArray, floor: float) -> BoolArray:
     return kept
 
 
-def _newton(problem: CoxProblem, start: FloatArray, free: BoolArray) -> _Ascent:
-    coefficients, averages = start, risk_averages(problem, start)
-    step, block = np.zeros_like(start), np.ix_(free, free)
+def _inverse(matrix: FloatArray) -> FloatArray | None:
+    """Invert a positive definite matrix; None when it is not one."""
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
+def _newton(scaled: _Scaled, start: FloatArray, at_start: Evaluation, free: BoolArray) -> _Ascent:
+    """Climb from ``start``; the step that proves convergence is taken without evaluating where it ends."""
+    coefficients, reached = start, at_start
+    step, block, before = np.zeros_like(start), np.ix_(free, free), np.inf
     for iteration in range(1, MAX_ITERATIONS + 1):
-        bread = information(problem, averages)[block]
-        try:
-            factor = np.linalg.cholesky(bread)
-        except np.linalg.LinAlgError:
+        inverse = _inverse(reached.information[block])
+        if inverse is None:
             break
-        half_step = np.linalg.solve(factor, score(problem, averages)[free])
         step = np.zeros_like(start)
-        step[free] = np.linalg.solve(factor.T, half_step)
-        step *= min(1.0, LONGEST_STEP / max(_reach(problem, step), LONGEST_STEP))
-        std_error = np.linalg.norm(np.linalg.inv(factor), axis=0)
-        moved, gained = _halved(problem, coefficients, step, averages)
-        flat = gained.log_likelihood - averages.log_likelihood <= FLAT_TOLERANCE * (1 + abs(averages.log_likelihood))
-        coefficients, averages = moved, gained
-        if np.all(np.abs(step[free]) <= STEP_TOLERANCE * np.maximum(np.abs(coefficients[free]), std_error)):
-            return _Ascent(coefficients, step, averages.log_likelihood, True, False, iteration)
-        if flat:
-            far = _followed(problem, coefficients, step)
-            reached = risk_averages(problem, far).log_likelihood
-            if reached >= averages.log_likelihood - FLAT_TOLERANCE * (1 + abs(averages.log_likelihood)):
-                return _Ascent(far, step, reached, False, True, iteration)
-    return _Ascent(coefficients, step, averages.log_likelihood, False, False, MAX_ITERATIONS)
+        step[free] = inverse @ reached.score[free]
+        scale = np.maximum(np.abs(coefficients[free]), np.sqrt(np.diag(inverse)))
+        if np.all(np.abs(step[free]) <= STEP_TOLERANCE * scale):
+            return _Ascent(coefficients + step, step, reached, True, False, iteration)
+        reach = float(np.abs(step) @ scaled.extent)
+        if reach > LONGEST_STEP:
+            step *= min(1.0, LONGEST_STEP / max(scaled.reach(step), LONGEST_STEP))
+        moved, gained = _halved(scaled, coefficients, step, reached)
+        slack = FLAT_TOLERANCE * (1 + abs(reached.log_likelihood))
+        flat = gained.log_likelihood - reached.log_likelihood <= slack
+        coefficients, reached = moved, gained
+        if flat and reach > SHRINKING * before:
+            far = coefficients + step * (FAR / scaled.reach(step))
+            beyond = scaled.evaluate(far)
+            if beyond.log_likelihood >= reached.log_likelihood - slack:
+                return _Ascent(far, step, beyond, False, True, iteration)
+        before = reach
+    return _Ascent(coefficients, step, reached, False, False, MAX_ITERATIONS)
 
 
 def _halved(
-    problem: CoxProblem, coefficients: FloatArray, step: FloatArray, averages: RiskAverages
-) -> tuple[FloatArray, RiskAverages]:
+    scaled: _Scaled, coefficients: FloatArray, step: FloatArray, reached: Evaluation
+) -> tuple[FloatArray, Evaluation]:
     """Take the step, halved until the likelihood does not fall; steps within rounding error are taken as they are."""
-    slack = 1e-12 * (1 + abs(averages.log_likelihood))
+    slack = 1e-12 * (1 + abs(reached.log_likelihood))
     for halvings in range(30):
         moved = coefficients + step / 2**halvings
-        gained = risk_averages(problem, moved)
-        if gained.log_likelihood >= averages.log_likelihood - slack:
+        gained = scaled.evaluate(moved)
+        if gained.log_likelihood >= reached.log_likelihood - slack:
             break
     return moved, gained
-
-
-def _reach(problem: CoxProblem, step: FloatArray) -> float:
-    """Return the largest change of a linear predictor that a step makes."""
-    return float(np.abs(problem.matrix @ step).max())
-
-
-def _followed(problem: CoxProblem, coefficients: FloatArray, step: FloatArray) -> FloatArray:
-    return coefficients + step * (FAR / _reach(problem, step))

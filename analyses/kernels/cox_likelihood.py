@@ -1,201 +1,236 @@
-"""Partial likelihood of the Cox model: risk sets, tied-event approximations, score and information.
+"""Partial likelihood of the Cox model: value, score and information, and what its event times contribute.
 
-Every row is at risk for an unbroken run of event times of its stratum, so a risk set is two integers a row and every
-sum over risk sets is a running sum: one evaluation costs O(n p^2), whatever the number of ties, strata or late entries.
+One evaluation costs O(n p^2). Small problems are evaluated with array operations, large ones by the compiled sweeps of
+:mod:`analyses.kernels.cox_sweep`: the choice depends on the number of rows alone, so equal input gives equal bytes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
 
 import numpy as np
 
-from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by, sum_from_here, sum_rows_by
-from analyses.kernels.kaplan_meier import BoolArray
-
-Ties = Literal["efron", "breslow"]
-
-
-@dataclass(frozen=True, slots=True)
-class CoxProblem:
-    """Rows and risk sets of one Cox model; ``n`` rows, ``p`` columns, ``g`` event times, ``m`` likelihood factors.
-
-    An *event time* is a distinct time of an event within a stratum; they are numbered by stratum, then time. With
-    Breslow's approximation an event time has one likelihood factor; with Efron's as many as it has events, the j-th of
-    d (from 0) leaving out the fraction j/d of the tied events from the risk set.
-
-    Attributes
-    ----------
-    matrix
-        Shape ``(n, p)``, centred within strata.
-    weights
-        Shape ``(n,)``.
-    first, stop
-        Shape ``(n,)``: the row is at risk at event times ``first`` to ``stop - 1``.
-    event_rows, event_time
-        Shape ``(number of events,)``: rows that fail and the event time of each.
-    times
-        Shape ``(g,)``: the event times themselves.
-    stratum_starts
-        First event time of each stratum that has events.
-    factor_time, factor_fraction, factor_weight
-        Shape ``(m,)``: event time of each likelihood factor, the fraction of tied events it leaves out, its weight.
-    """
-
-    matrix: FloatArray
-    weights: FloatArray
-    first: IntArray
-    stop: IntArray
-    event_rows: IntArray
-    event_time: IntArray
-    times: FloatArray
-    stratum_starts: IntArray
-    factor_time: IntArray
-    factor_fraction: FloatArray
-    factor_weight: FloatArray
+from analyses.kernels.cox_problem import CoxProblem, compiled_pays
+from analyses.kernels.cox_sweep import column_sweep, event_time_sweep, likelihood_sweep
+from analyses.kernels.grouped_sums import FloatArray, sum_rows_by
 
 
 @dataclass(frozen=True, slots=True)
-class RiskAverages:
-    """What the score, information and residuals share at one coefficient vector.
+class Evaluation:
+    """Log partial likelihood (minus infinity where a risk set has vanished numerically), score ``(p,)`` and
+    information ``(p, p)`` at one coefficient vector."""
+
+    log_likelihood: float
+    score: FloatArray
+    information: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class EventTimeSums:
+    """What residuals, baseline hazards and predictions need of each of the ``g`` event times.
+
+    A likelihood factor j of an event time has hazard increment ``h_j``, risk-weighted covariate mean ``m_j`` and
+    fraction ``f_j`` of the tied events left out; sums are over the factors of the time. Increments are in the units of
+    1 / ``relative_hazard``.
 
     Attributes
     ----------
     relative_hazard
-        Shape ``(n,)``: weight times exp(linear predictor), up to a constant factor.
+        Shape ``(n,)``: exp(linear predictor) of each row, without its weight, times ``exp(-shift)``.
+    shift
+        What was subtracted from the centred linear predictors.
+    hazard, hazard_tied
+        Shape ``(g,)``: sum of ``h_j`` and of ``(1 - f_j) h_j``, to which rows at risk and failing rows are exposed.
+    mean_hazard, mean_hazard_tied
+        Shape ``(g, p)``: the same sums of ``h_j m_j``.
     means
-        Shape ``(m, p)``: risk-weighted covariate mean of each likelihood factor.
-    hazards
-        Shape ``(m,)``: hazard increment of each factor, in the units of 1 / ``relative_hazard``.
-    log_likelihood
-        Log partial likelihood; minus infinity where a risk set has vanished numerically.
+        Shape ``(g, p)``: average of ``m_j``.
+    hazard_variance
+        Shape ``(g,)``: sum of ``h_j`` over the total relative hazard of factor j.
     """
 
     relative_hazard: FloatArray
+    shift: float
+    hazard: FloatArray
+    hazard_tied: FloatArray
+    mean_hazard: FloatArray
+    mean_hazard_tied: FloatArray
     means: FloatArray
-    hazards: FloatArray
-    log_likelihood: float
+    hazard_variance: FloatArray
 
 
-def cox_problem(
-    matrix: FloatArray,
-    durations: FloatArray,
-    events: BoolArray,
-    *,
-    weights: FloatArray,
-    entries: FloatArray | None,
-    strata: IntArray,
-    ties: Ties,
-) -> CoxProblem:
-    """Number the event times and find each row's risk interval, ``entry < t <= duration``, within its stratum.
+def evaluate(problem: CoxProblem, coefficients: FloatArray, *, time_weight: FloatArray | None = None) -> Evaluation:
+    """Evaluate log likelihood, score and information at ``coefficients`` (p,).
 
-    ``strata`` are codes from 0. Equal times are ties; an event at a row's entry time finds that row not yet at risk.
+    With ``time_weight`` (g,), each event time's part of score and information counts times its weight.
     """
-    ranks = np.unique(durations if entries is None else np.concatenate([durations, entries]))
-    span = len(ranks) + 1
-    key = strata * span + 1 + np.searchsorted(ranks, durations)
-    entry_key = strata * span if entries is None else strata * span + 1 + np.searchsorted(ranks, entries)
-    event_rows = np.flatnonzero(events)
-    event_keys, event_time, tied = np.unique(key[event_rows], return_inverse=True, return_counts=True)
-    stop = np.searchsorted(event_keys, key, side="right")
-    first = np.searchsorted(event_keys, entry_key, side="right")
-    starts = np.unique(np.searchsorted(event_keys, np.unique(strata) * span))
-    mass = sum_by(event_time, weights[event_rows], len(event_keys))
-    if ties == "efron":
-        factor_time = np.repeat(np.arange(len(event_keys)), tied)
-        position = np.arange(len(factor_time)) - np.repeat(np.cumsum(tied) - tied, tied)
-        fraction, factor_weight = position / tied[factor_time], (mass / tied)[factor_time]
-    else:
-        factor_time, factor_weight = np.arange(len(event_keys)), mass
-        fraction = np.zeros(len(event_keys))
-    return CoxProblem(
-        matrix=_centred(matrix, strata),
-        weights=weights,
-        first=first,
-        stop=stop,
-        event_rows=event_rows,
-        event_time=event_time,
-        times=ranks[event_keys % span - 1],
-        stratum_starts=starts[starts < len(event_keys)],
-        factor_time=factor_time,
-        factor_fraction=fraction,
-        factor_weight=factor_weight,
-    )
+    if compiled_pays(problem.size):
+        scale = np.ones(len(problem.times)) if time_weight is None else time_weight
+        value, slope, curvature = likelihood_sweep(
+            coefficients,
+            problem.matrix,
+            problem.weights,
+            problem.offset,
+            problem.first,
+            problem.late,
+            problem.row_starts,
+            problem.event_rows,
+            problem.event_starts,
+            problem.stratum_starts,
+            problem.tied,
+            scale,
+        )
+        return Evaluation(value, slope, curvature)
+    return _evaluate(problem, coefficients, time_weight)
 
 
-def _centred(matrix: FloatArray, strata: IntArray) -> FloatArray:
-    """Centre columns within strata: the partial likelihood does not see it and the information loses fewer digits."""
-    sizes = np.bincount(strata)
-    means = sum_rows_by(strata, matrix, len(sizes)) / np.maximum(sizes, 1)[:, None]
-    return np.asarray(matrix - means[strata])
+def column_sizes(problem: CoxProblem) -> tuple[FloatArray, FloatArray]:
+    """Return the sum of squares and the largest absolute value of each column of the matrix, shapes ``(p,)``."""
+    if compiled_pays(problem.size):
+        return column_sweep(problem.matrix)
+    return np.einsum("ij,ij->j", problem.matrix, problem.matrix), np.abs(problem.matrix).max(axis=0)
 
 
-def risk_set_sums(problem: CoxProblem, values: FloatArray) -> FloatArray:
+def _evaluate(problem: CoxProblem, coefficients: FloatArray, time_weight: FloatArray | None) -> Evaluation:
+    matrix, rows = problem.matrix, problem.event_rows
+    predictor, hazard_ratio, _ = _predicted(problem, coefficients)
+    weighted = problem.weights * hazard_ratio
+    factors = _factor_sums(problem, weighted)
+    totals = factors[:, 0]
+    if not totals.min() > 0:
+        nothing = np.zeros(len(coefficients))
+        return Evaluation(-np.inf, nothing, np.zeros((len(nothing), len(nothing))))
+    means = factors[:, 1:] / totals[:, None]
+    factor_weight, event_weight = problem.factor_weight, problem.weights[rows]
+    log_likelihood = event_weight @ predictor[rows] - factor_weight @ np.log(totals)
+    if time_weight is not None:
+        factor_weight = factor_weight * time_weight[problem.factor_time]
+        event_weight = event_weight * time_weight[problem.event_time]
+    slope = event_weight @ matrix[rows] - factor_weight @ means
+    # The sum over factors of risk-weighted second moments, row by row: each row's outer product counts with its
+    # relative hazard times the hazard accumulated while it was at risk.
+    exposed = weighted * _exposure(problem, factor_weight / totals)
+    curvature = matrix.T @ (exposed[:, None] * matrix) - means.T @ (factor_weight[:, None] * means)
+    return Evaluation(float(log_likelihood), slope, curvature)
+
+
+def _predicted(problem: CoxProblem, coefficients: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    predictor = problem.matrix @ coefficients + problem.offset
+    highest = float(predictor.max())
+    predictor -= highest
+    return predictor, np.exp(predictor), highest
+
+
+def _factor_sums(problem: CoxProblem, weighted: FloatArray) -> FloatArray:
+    """Sum relative hazard, and its products with the covariates, over each factor's risk set, shape ``(m, 1 + p)``."""
+    values = np.empty((len(weighted), problem.matrix.shape[1] + 1))
+    values[:, 0] = weighted
+    np.multiply(problem.matrix, weighted[:, None], out=values[:, 1:])
+    factors = _risk_set_sums(problem, values)
+    if problem.tied:
+        failing = np.add.reduceat(values[problem.event_rows], problem.event_starts[:-1], axis=0)
+        factors = factors[problem.factor_time] - problem.factor_fraction[:, None] * failing[problem.factor_time]
+    return factors
+
+
+def _risk_set_sums(problem: CoxProblem, values: FloatArray) -> FloatArray:
     """Sum ``values`` (n, q) over the risk set of each event time, shape ``(g, q)``."""
-    size, starts = len(problem.times), problem.stratum_starts
-    at_risk = problem.stop > problem.first
-    sums = sum_rows_by(problem.stop[at_risk] - 1, values[at_risk], size)
-    late = at_risk & ~np.isin(problem.first, starts)
-    not_yet = sum_rows_by(problem.first[late] - 1, values[late], size) if late.any() else None
-    for start, end in zip(starts, [*starts[1:], size], strict=True):
-        sums[start:end] = sum_from_here(sums[start:end])
-        if not_yet is not None:
-            sums[start:end] -= sum_from_here(not_yet[start:end])
+    sums = np.add.reduceat(values, problem.row_starts, axis=0)
+    starts = problem.stratum_starts
+    if len(problem.late):
+        late = problem.late
+        not_yet = sum_rows_by(problem.first[late] - 1, values[late], len(sums))
+    for start, end in pairwise(starts):
+        sums[start:end] = np.cumsum(sums[start:end][::-1], axis=0)[::-1]
+        if len(problem.late):
+            sums[start:end] -= np.cumsum(not_yet[start:end][::-1], axis=0)[::-1]
     return sums
 
 
-def risk_averages(problem: CoxProblem, coefficients: FloatArray) -> RiskAverages:
-    """Evaluate the likelihood factors at ``coefficients`` (p,)."""
-    predictor = problem.matrix @ coefficients
-    predictor = predictor - predictor.max(initial=-np.inf)
-    relative_hazard = problem.weights * np.exp(predictor)
-    values = np.column_stack([relative_hazard, relative_hazard[:, None] * problem.matrix])
-    rows, time = problem.event_rows, problem.factor_time
-    failing = sum_rows_by(problem.event_time, values[rows], len(problem.times))
-    factors = risk_set_sums(problem, values)[time] - problem.factor_fraction[:, None] * failing[time]
-    totals = factors[:, 0]
-    if not np.all(totals > 0):
-        empty = np.zeros_like(totals)
-        return RiskAverages(relative_hazard, np.zeros_like(factors[:, 1:]), empty, -np.inf)
-    log_likelihood = problem.weights[rows] @ predictor[rows] - problem.factor_weight @ np.log(totals)
-    return RiskAverages(
-        relative_hazard, factors[:, 1:] / totals[:, None], problem.factor_weight / totals, float(log_likelihood)
-    )
+def weights_at_risk(problem: CoxProblem) -> FloatArray:
+    """Return the weight at risk at each event time, shape ``(g,)``."""
+    return _risk_set_sums(problem, problem.weights[:, None])[:, 0]
 
 
-def accumulate(problem: CoxProblem, increments: FloatArray) -> FloatArray:
-    """Sum factor increments (m, q) over the factors each row is at risk for, shape ``(n, q)``.
+def _exposure(problem: CoxProblem, hazards: FloatArray) -> FloatArray:
+    """Sum factor increments (m,) over the factors each row is at risk for, shape ``(n,)``.
 
     A tied event counts only with the fraction it is not left out, as in the likelihood.
     """
-    size = len(problem.times)
-    by_time = sum_rows_by(problem.factor_time, increments, size)
-    running = np.concatenate([np.zeros((1, increments.shape[1])), np.cumsum(by_time, axis=0)])
-    exposed: FloatArray = running[problem.stop] - running[problem.first]
-    left_out = sum_rows_by(problem.factor_time, increments * problem.factor_fraction[:, None], size)
-    exposed[problem.event_rows] -= left_out[problem.event_time]
+    if not problem.tied:
+        return exposure(problem, hazards, hazards)
+    starts = problem.event_starts[:-1]
+    by_time = np.add.reduceat(hazards, starts)
+    return exposure(problem, by_time, by_time - np.add.reduceat(hazards * problem.factor_fraction, starts))
+
+
+def exposure(problem: CoxProblem, by_time: FloatArray, by_time_tied: FloatArray) -> FloatArray:
+    """Sum increments of event times, shape ``(g,)`` or ``(g, q)``, over the times each row is at risk.
+
+    A failing row's own event time counts with its increment in ``by_time_tied``.
+    """
+    running = within_strata(problem, by_time)
+    exposed: FloatArray = running[problem.stop - 1]
+    if len(problem.late):
+        exposed[problem.late] -= running[problem.first[problem.late] - 1]
+    if problem.tied:
+        exposed[problem.event_rows] += (by_time_tied - by_time)[problem.event_time]
     return exposed
 
 
-def score(problem: CoxProblem, averages: RiskAverages, *, time_weight: FloatArray | None = None) -> FloatArray:
-    """Return the score, shape ``(p,)``; with ``time_weight`` (g,), each event time's part times its weight."""
-    event_weight, factor_weight = problem.weights[problem.event_rows], problem.factor_weight
-    if time_weight is not None:
-        event_weight = event_weight * time_weight[problem.event_time]
-        factor_weight = factor_weight * time_weight[problem.factor_time]
-    return np.asarray(event_weight @ problem.matrix[problem.event_rows] - factor_weight @ averages.means)
+def within_strata(problem: CoxProblem, by_time: FloatArray) -> FloatArray:
+    """Accumulate increments of event times, shape ``(g, ...)``, from the first time of each stratum."""
+    starts = problem.stratum_starts
+    if len(starts) == 2:
+        return np.cumsum(by_time, axis=0)
+    return np.concatenate([np.cumsum(by_time[start:end], axis=0) for start, end in pairwise(starts)])
 
 
-def information(problem: CoxProblem, averages: RiskAverages, *, time_weight: FloatArray | None = None) -> FloatArray:
-    """Return the information, shape ``(p, p)``; with ``time_weight`` (g,), each event time's part times its weight.
-
-    The sum over factors of risk-weighted second moments is taken row by row: each row's outer product counts with its
-    relative hazard times the hazard accumulated while it was at risk.
-    """
-    scale = np.ones(len(problem.times)) if time_weight is None else time_weight
-    factor_scale = scale[problem.factor_time]
-    exposure = accumulate(problem, (averages.hazards * factor_scale)[:, None])[:, 0]
-    second = problem.matrix.T @ ((averages.relative_hazard * exposure)[:, None] * problem.matrix)
-    weighted_means = (problem.factor_weight * factor_scale)[:, None] * averages.means
-    return np.asarray(second - averages.means.T @ weighted_means)
+def event_time_sums(problem: CoxProblem, coefficients: FloatArray) -> EventTimeSums:
+    """Sum hazard increments and covariate means of the factors of each event time at ``coefficients`` (p,)."""
+    _, hazard_ratio, shift = _predicted(problem, coefficients)
+    if compiled_pays(problem.size):
+        sums = event_time_sweep(
+            hazard_ratio * problem.weights,
+            problem.matrix,
+            problem.weights,
+            problem.first,
+            problem.late,
+            problem.row_starts,
+            problem.event_rows,
+            problem.event_starts,
+            problem.stratum_starts,
+            problem.tied,
+        )
+        return EventTimeSums(hazard_ratio, shift, *sums)
+    factors = _factor_sums(problem, problem.weights * hazard_ratio)
+    good = factors[:, :1] > 0
+    totals = np.where(good, factors[:, :1], 1.0)
+    means = np.where(good, factors[:, 1:] / totals, 0.0)
+    hazards = np.where(good[:, 0], problem.factor_weight / totals[:, 0], 0.0)
+    kept = 1.0 - problem.factor_fraction
+    parts = np.column_stack(
+        [
+            hazards,
+            kept * hazards,
+            hazards / totals[:, 0],
+            np.ones(len(hazards)),
+            means,
+            hazards[:, None] * means,
+            (kept * hazards)[:, None] * means,
+        ]
+    )
+    if problem.tied:
+        parts = np.add.reduceat(parts, problem.event_starts[:-1], axis=0)
+    p = len(coefficients)
+    return EventTimeSums(
+        relative_hazard=hazard_ratio,
+        shift=shift,
+        hazard=parts[:, 0],
+        hazard_tied=parts[:, 1],
+        mean_hazard=parts[:, 4 + p : 4 + 2 * p],
+        mean_hazard_tied=parts[:, 4 + 2 * p :],
+        means=parts[:, 4 : 4 + p] / parts[:, 3:4],
+        hazard_variance=parts[:, 2],
+    )

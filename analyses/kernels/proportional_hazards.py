@@ -8,7 +8,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from analyses.kernels.cox_likelihood import CoxProblem, information, risk_averages, score
+from analyses.kernels.cox_likelihood import evaluate
+from analyses.kernels.cox_problem import CoxProblem
 from analyses.kernels.grouped_sums import FloatArray, IntArray
 from analyses.kernels.kaplan_meier import BoolArray, product_limit, risk_table
 from analyses.kernels.quadratic_form import quadratic_form
@@ -59,7 +60,7 @@ def trend_tests(
     coefficients
         Shape ``(p,)``: the maximum of the likelihood.
     trend
-        Shape ``(n,)``: g at each row's duration; read at the events.
+        Shape ``(rows of the data,)``: g at each row's duration; read at the events.
     blocks
         Column indices tested together; all columns of any block, and only those, are adjusted for.
 
@@ -68,12 +69,11 @@ def trend_tests(
     Grambsch and Therneau (1994), doi:10.1093/biomet/81.3.515; the exact score test replaced their approximation.
     """
     by_time = np.zeros(len(problem.times))
-    by_time[problem.event_time] = trend[problem.event_rows]
-    averages = risk_averages(problem, coefficients)
-    fitted = information(problem, averages)
-    crossed = information(problem, averages, time_weight=by_time)
-    squared = information(problem, averages, time_weight=by_time**2)
-    slope = score(problem, averages, time_weight=by_time)
+    by_time[problem.event_time] = trend[problem.rows[problem.event_rows]]
+    fitted = evaluate(problem, coefficients).information
+    weighted = evaluate(problem, coefficients, time_weight=by_time)
+    slope, crossed = weighted.score, weighted.information
+    squared = evaluate(problem, coefficients, time_weight=by_time**2).information
     used = np.unique(np.concatenate([*blocks, np.empty(0, dtype=np.intp)]))
     inverse = np.linalg.inv(fitted[np.ix_(used, used)])
     adjusted = squared[np.ix_(used, used)] - crossed[np.ix_(used, used)] @ inverse @ crossed[np.ix_(used, used)]

@@ -1,6 +1,7 @@
 """Time-to-event estimators: curves, tests, restricted means, Cox models and cumulative incidence."""
 
-from analyses.survival.cox import CoxFit, fit_cox
+from analyses.survival.cox import fit_cox
+from analyses.survival.cox_fit import CoxFit
 from analyses.survival.cumulative_incidence import cumulative_incidence
 from analyses.survival.fine_gray import fit_fine_gray
 from analyses.survival.fine_gray_fit import FineGrayFit

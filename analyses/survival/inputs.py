@@ -83,21 +83,21 @@ def survival_columns(
         raise AnalysisError(
             "no rows", where=f"duration_col {duration_col!r}", remedy="check how the data were filtered"
         )
-    durations = _numbers(data, duration_col, "duration_col")
+    durations = finite_numbers(data, duration_col, "duration_col")
     _require(durations >= 0, durations, data, f"duration_col {duration_col!r}", "durations must not be negative")
-    events = _numbers(data, event_col, "event_col")
+    events = finite_numbers(data, event_col, "event_col")
     where = f"event_col {event_col!r}"
     if competing:
         whole = (events >= 0) & (events == np.floor(events))
         _require(whole, events, data, where, "causes must be whole numbers, 0 for censored")
     else:
-        _require(np.isin(events, (0.0, 1.0)), events, data, where, "events must be 0 (censored) or 1 (event)")
+        _require((events == 0) | (events == 1), events, data, where, "events must be 0 (censored) or 1 (event)")
     weights = entries = None
     if weights_col is not None:
-        weights = _numbers(data, weights_col, "weights_col")
+        weights = finite_numbers(data, weights_col, "weights_col")
         _require(weights > 0, weights, data, f"weights_col {weights_col!r}", "weights must be above zero")
     if entry_col is not None:
-        entries = _numbers(data, entry_col, "entry_col")
+        entries = finite_numbers(data, entry_col, "entry_col")
         where = f"entry_col {entry_col!r}"
         _require(entries >= 0, entries, data, where, "entry times must not be negative")
         _require(entries < durations, entries, data, where, "entry must come before the duration")
@@ -149,7 +149,8 @@ def check_choice(value: str, choices: Sequence[str], *, where: str) -> None:
         raise AnalysisError("unknown choice", where=where, got=repr(value), remedy=f"use one of {', '.join(choices)}")
 
 
-def _numbers(data: pd.DataFrame, name: str, role: str) -> FloatArray:
+def finite_numbers(data: pd.DataFrame, name: str, role: str) -> FloatArray:
+    """Return a numeric column of finite values, shape ``(n,)``, or raise an AnalysisError that names its role."""
     column = existing_column(data, name, role=role)
     if not pd.api.types.is_numeric_dtype(column.dtype):
         raise AnalysisError(
@@ -161,8 +162,8 @@ def _numbers(data: pd.DataFrame, name: str, role: str) -> FloatArray:
 
 
 def _require(good: NDArray[np.bool_], values: FloatArray, data: pd.DataFrame, where: str, what: str) -> None:
-    bad = np.flatnonzero(~good)
-    if len(bad):
+    if not good.all():
+        bad = np.flatnonzero(~good)
         first = ", ".join(f"{values[row]:g} in row {data.index[row]}" for row in bad[:3])
         raise AnalysisError(
             what, where=where, got=f"{first} ({len(bad)} rows)", remedy="correct these rows or leave them out"

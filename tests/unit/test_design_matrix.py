@@ -136,3 +136,38 @@ def test_values_a_function_makes_infinite_are_refused() -> None:
     frame = data().assign(age_years=[30.0, np.inf, 40.0, 50.0])
     with pytest.raises(AnalysisError, match="terms age_years: terms are not finite; got 1 rows"):
         build_design("age_years", frame, intercept=False)
+
+
+@pytest.mark.parametrize("formula", ["age_years + isn_rps_class + arm", "age_years * arm + center(age_years)"])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_the_same_columns_are_built_from_other_rows(formula: str, intercept: bool) -> None:
+    """Levels and centres are those of the first data, whatever occurs in the second."""
+    design = build_design(formula, data(), intercept=intercept)
+    assert design.matrix_of(data()).tolist() == design.matrix.tolist()
+    assert design.matrix_of(data().iloc[[2]]).tolist() == design.matrix[[2]].tolist()
+
+
+def test_other_rows_with_unknown_levels_or_types_are_refused() -> None:
+    design = build_design("age_years + arm", data(), intercept=False)
+    with pytest.raises(AnalysisError, match=r"column 'arm': levels that the model has not seen; got maybe; .* no, tac"):
+        design.matrix_of(data().assign(arm="maybe"))
+    with pytest.raises(AnalysisError, match=r"column 'age_years': the column was numeric .* got levels old"):
+        design.matrix_of(data().assign(age_years="old"))
+    with pytest.raises(AnalysisError, match="missing values"):
+        design.matrix_of(data().assign(arm=None))
+
+
+def test_a_plain_sum_is_built_as_the_formula_package_builds_it() -> None:
+    """Repeated names count once; brackets send the same formula through the package."""
+    plain = build_design(" age_years+isn_rps_class + hypertension + age_years", data(), intercept=True)
+    parsed = build_design("(age_years + isn_rps_class + hypertension + age_years)", data(), intercept=True)
+    assert plain.terms == parsed.terms
+    assert plain.variables == parsed.variables
+    assert plain.matrix.tolist() == parsed.matrix.tolist()
+
+
+def test_large_finite_values_are_not_taken_for_infinite_ones() -> None:
+    huge = data().assign(age_years=[1e308, 1e308, 1e308, 1.0])
+    assert build_design("age_years", huge, intercept=False).matrix[0, 0] == 1e308
+    with pytest.raises(AnalysisError, match=r"terms age_years: terms are not finite; got 1 rows"):
+        build_design("age_years + arm", data().assign(age_years=[1.0, 2.0, np.inf, 3.0]), intercept=False)
