@@ -16,7 +16,7 @@ from analyses.design_matrix import Design, build_design
 from analyses.kernels import fine_gray as kernel
 from analyses.kernels.cox import TermStatus
 from analyses.kernels.fine_gray_likelihood import FineGrayProblem, Ties, fine_gray_problem, risk_averages
-from analyses.survival.cox import STATUS_NOTES
+from analyses.survival.cox_data import STATUS_NOTES
 from analyses.survival.fine_gray_fit import Baseline, FineGrayFit
 from analyses.survival.inputs import (
     SurvivalColumns,

@@ -18,7 +18,8 @@ from analyses.kernels.mean_count import mean_count
 from analyses.kernels.probability_interval import normal_quantile
 from analyses.kernels.spells import Spells
 from analyses.spell_rows import refuse, spell_groups, spell_numbers, spell_weights
-from analyses.survival.cox import CoxFit, fit_cox
+from analyses.survival.cox import fit_cox
+from analyses.survival.cox_fit import CoxFit
 from cohort.codes import Event
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, result_table

@@ -15,7 +15,8 @@ from analyses.columns import require_complete, treated_rows
 from analyses.design_matrix import ordered_levels
 from analyses.kernels.probability_interval import normal_quantile
 from analyses.kernels.quadratic_form import quadratic_form
-from analyses.survival.cox import CoxFit, fit_cox
+from analyses.survival.cox import fit_cox
+from analyses.survival.cox_fit import CoxFit
 from analyses.survival.inputs import check_conf_level, survival_columns
 from cohort.errors import UsageError
 from cohort.results import ResultTable, result_table
