@@ -27,6 +27,7 @@ STATUS_NOTES = {
     TermStatus.NOT_CONVERGED: "no estimate: the iterations did not converge",
 }
 NO_SPREAD = "no standard error: the rows or clusters are too few or too alike for a robust variance"
+NO_JOINT_TEST = "no joint test: the variance of the terms is singular"
 VANISHING = 1e-8
 """A robust standard error below this share of the model-based one is rounding error, not precision."""
 

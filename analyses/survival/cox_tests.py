@@ -15,7 +15,7 @@ from analyses.kernels.concordance import concordance
 from analyses.kernels.probability_interval import normal_quantile
 from analyses.kernels.proportional_hazards import TIME_TRANSFORMS, TimeTransform, transformed_times, trend_tests
 from analyses.kernels.quadratic_form import quadratic_form
-from analyses.survival.cox_data import NO_SPREAD
+from analyses.survival.cox_data import NO_JOINT_TEST, NO_SPREAD
 from analyses.survival.cox_predictions import linear_predictors, predictor_errors
 from analyses.survival.inputs import check_choice
 from cohort.errors import AnalysisError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
-NO_JOINT_TEST = "no joint test: the variance of the terms is singular"
 NO_PAIRS = "no comparable pairs"
 
 

@@ -14,8 +14,7 @@ from scipy.special import chdtrc, ndtr
 from analyses.design_matrix import Design
 from analyses.kernels.probability_interval import normal_quantile
 from analyses.kernels.quadratic_form import quadratic_form
-from analyses.survival.cox_data import NO_SPREAD, VANISHING
-from analyses.survival.cox_tests import NO_JOINT_TEST
+from analyses.survival.cox_data import NO_JOINT_TEST, NO_SPREAD, VANISHING
 from analyses.survival.inputs import stratum_codes
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
