@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by, sum_from_here
+from analyses.kernels.influence import hazard_influence_at, hazard_influence_variance
 
 BoolArray = NDArray[np.bool_]
-
-HALF_TOLERANCE = float(np.sqrt(np.finfo(np.float64).eps))
-"""A curve within this distance of one half is taken to be at one half, as R's ``survival`` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +74,27 @@ def risk_table(
     """
     times, exit_index = np.unique(durations, return_inverse=True)
     size = len(times)
-    mass = np.ones(len(durations)) if weights is None else weights
-    if entries is None:
+    if entries is None or not np.any(entries >= times[:1]):
         entry_index = np.zeros(len(durations), dtype=np.intp)
     else:
         entry_index = np.searchsorted(times, entries, side="right")
-    at_risk = _sum_at_risk(mass, exit_index, entry_index, size)
-    heads = _sum_at_risk(np.ones(len(durations)), exit_index, entry_index, size)
-    failing = sum_by(exit_index, mass * events, size)
-    failing_heads = sum_by(exit_index, events.astype(np.float64), size)
+    heads = _sum_at_risk(None, exit_index, entry_index, size)
+    failing_heads = np.bincount(exit_index[events], minlength=size).astype(np.float64)
+    if weights is None:
+        at_risk, failing = heads, failing_heads
+    else:
+        at_risk = _sum_at_risk(weights, exit_index, entry_index, size)
+        failing = sum_by(exit_index[events], weights[events], size)
     exhausted = (heads == failing_heads) & (heads > 0)
     return RiskTable(times, at_risk, failing, exhausted, exit_index, entry_index)
 
 
-def _sum_at_risk(mass: FloatArray, exit_index: IntArray, entry_index: IntArray, size: int) -> FloatArray:
-    leaving = sum_by(exit_index, mass, size)
-    at_risk = sum_from_here(leaving)
+def _sum_at_risk(mass: FloatArray | None, exit_index: IntArray, entry_index: IntArray, size: int) -> FloatArray:
+    at_risk = sum_from_here(np.bincount(exit_index, mass, size).astype(np.float64))
     late = entry_index > 0
     if late.any():
-        entering = sum_by(entry_index[late] - 1, mass[late], size)
-        at_risk = at_risk - sum_from_here(entering)
+        entering = np.bincount(entry_index[late] - 1, None if mass is None else mass[late], size)
+        at_risk = at_risk - sum_from_here(entering.astype(np.float64))
     return at_risk
 
 
@@ -112,8 +111,9 @@ def kaplan_meier(
     *,
     weights: FloatArray | None = None,
     entries: FloatArray | None = None,
+    clusters: IntArray | None = None,
 ) -> SurvivalCurve:
-    """Estimate survival, with Greenwood's variance, or the infinitesimal jackknife when there are weights.
+    """Estimate survival, with Greenwood's variance, or the infinitesimal jackknife for weights or clusters.
 
     Parameters
     ----------
@@ -125,6 +125,8 @@ def kaplan_meier(
         Shape ``(n,)``, positive. Results do not change when all weights are multiplied by a constant.
     entries
         Shape ``(n,)``, time of entry into observation, below ``durations``.
+    clusters
+        Shape ``(n,)``, codes from 0 of rows that belong together, as the spells of one patient.
 
     References
     ----------
@@ -138,47 +140,35 @@ def kaplan_meier(
     """
     table = risk_table(durations, events, weights=weights, entries=entries)
     survival = product_limit(table)
-    if weights is None:
+    if weights is None and clusters is None:
         log_variance = np.cumsum(table.greenwood_terms)
     else:
-        log_variance = _jackknife_log_variance(table, events, weights)
+        log_variance = hazard_influence_variance(
+            table.greenwood_terms,
+            _jumps(table, events),
+            entry_index=table.entry_index,
+            exit_index=table.exit_index,
+            weights=np.ones(len(durations)) if weights is None else weights,
+            clusters=clusters,
+        )
     std_error = np.where(survival > 0, survival * np.sqrt(log_variance), np.nan)
     return SurvivalCurve(table, survival, std_error)
 
 
-def _jackknife_log_variance(table: RiskTable, events: BoolArray, weights: FloatArray) -> FloatArray:
-    """Sum over rows of the squared weighted influence on log survival, shape ``(k,)``, in linear time.
+def log_survival_influence(table: RiskTable, events: BoolArray, time: float) -> FloatArray:
+    """Return each row's influence on log survival at a time, shape ``(n,)``, before its own weight.
 
-    With A the running sum of Greenwood's terms, row i adds A(t) - A(entry) while at risk and, once out, the constant
-    A(exit) - A(entry) - event / (n - d) at its exit. Expanding the square lets running sums replace the k x n table.
+    It is the derivative of log survival with respect to the row's weight; zero where survival is zero.
     """
-    hazard = np.concatenate([[0.0], np.cumsum(table.greenwood_terms)])
-    at_entry = hazard[table.entry_index]
-    jump = np.where(table.exhausted[table.exit_index], 0.0, events / table.survivors[table.exit_index])
-    settled = hazard[table.exit_index + 1] - at_entry - jump
-    size, squared = len(table.times), weights**2
-    out = np.cumsum(sum_by(table.exit_index, squared * settled**2, size))
-
-    def present(values: FloatArray) -> FloatArray:
-        entered = np.cumsum(sum_by(table.entry_index, values, size))
-        return entered - np.cumsum(sum_by(table.exit_index, values, size))
-
-    now = hazard[1:]
-    within = now**2 * present(squared) - 2 * now * present(squared * at_entry) + present(squared * at_entry**2)
-    return np.maximum(out + within, 0.0)
+    place = int(np.searchsorted(table.times, time, side="right"))
+    return hazard_influence_at(
+        place,
+        table.greenwood_terms,
+        _jumps(table, events),
+        entry_index=table.entry_index,
+        exit_index=table.exit_index,
+    )
 
 
-def first_time_below_half(times: FloatArray, curve: FloatArray) -> float:
-    """Return the time a non-increasing curve crosses one half, NaN when it does not.
-
-    A curve that rests exactly on one half yields the midpoint of that rest, the usual convention for a median.
-    NaN entries of ``curve`` (a bound that does not exist yet) count as not crossed.
-    """
-    reached = np.flatnonzero(curve < 0.5 + HALF_TOLERANCE)
-    if not len(reached):
-        return float("nan")
-    first = reached[0]
-    lower = np.flatnonzero(curve < curve[first])
-    if abs(curve[first] - 0.5) < HALF_TOLERANCE and len(lower):
-        return float((times[first] + times[lower[0]]) / 2)
-    return float(times[first])
+def _jumps(table: RiskTable, events: BoolArray) -> FloatArray:
+    return np.where(table.exhausted[table.exit_index], 0.0, events / table.survivors[table.exit_index])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by, sum_from_here
+from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by, sum_from_here, sum_rows_by
 from analyses.kernels.kaplan_meier import BoolArray
 from analyses.kernels.quadratic_form import quadratic_form
 
@@ -35,10 +35,21 @@ class LogrankTest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stratum:
-    """Counts at the ``k`` distinct times of one stratum."""
+class _RiskCells:
+    """Counts at the ``k`` distinct pairs of stratum and time, ordered by stratum and then time.
 
-    time_index: IntArray
+    Attributes
+    ----------
+    exit_cell, entry_cell
+        Shape ``(n,)``: a row is at risk at the cells ``entry_cell`` to ``exit_cell``.
+    at_risk, events
+        Shape ``(k, g)``, weighted.
+    rho_weight
+        Shape ``(k,)``: S(t-)^rho of the stratum.
+    """
+
+    exit_cell: IntArray
+    entry_cell: IntArray
     at_risk: FloatArray
     events: FloatArray
     rho_weight: FloatArray
@@ -53,12 +64,14 @@ def logrank(
     strata: IntArray,
     rho: float = 0.0,
     weights: FloatArray | None = None,
+    entries: FloatArray | None = None,
+    clusters: IntArray | None = None,
 ) -> LogrankTest:
     """Test equality of hazards across groups, within strata.
 
     Each event time counts with S(t-)^rho, S being the pooled survival of its stratum. Without weights the variance is
-    hypergeometric. With weights the test is the robust score test: the variance is the sum of squared weighted score
-    residuals, so that weights are not mistaken for numbers of patients.
+    hypergeometric. With weights or clusters the test is the robust score test: the variance is the sum over clusters
+    (rows) of squared weighted score residuals, so that weights are not mistaken for numbers of patients.
 
     Parameters
     ----------
@@ -70,6 +83,10 @@ def logrank(
         0 for the log-rank test, 1 for the Peto-Peto modification of the Wilcoxon test.
     weights
         Shape ``(n,)``, positive.
+    entries
+        Shape ``(n,)``, time of entry into observation, below ``durations``.
+    clusters
+        Shape ``(n,)``, codes from 0 of rows that belong together; they may lie in several groups and strata.
 
     References
     ----------
@@ -83,50 +100,115 @@ def logrank(
     >>> round(test.chi_square, 4)
     2.8824
     """
-    mass = np.ones(len(durations)) if weights is None else weights
-    observed, expected = np.zeros(n_groups), np.zeros(n_groups)
-    variance = np.zeros((n_groups, n_groups))
-    order = np.argsort(strata, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(strata[order])) + 1):
-        stratum = _count(durations[rows], events[rows], groups[rows], mass[rows], n_groups, rho)
-        failing, total = stratum.events.sum(axis=1), stratum.at_risk.sum(axis=1)
-        shares = stratum.at_risk / total[:, None]
-        observed += stratum.rho_weight @ stratum.events
-        expected += (stratum.rho_weight * failing) @ shares
-        if weights is None:
-            spare = np.where(total > 1, (total - failing) / np.maximum(total - 1, 1.0), 0.0)
-            scale = stratum.rho_weight**2 * failing * spare
-            variance += np.diag(scale @ shares) - shares.T @ (scale[:, None] * shares)
-        else:
-            residuals = _score_residuals(stratum, events[rows], groups[rows], n_groups) * mass[rows, None]
-            variance += residuals.T @ residuals
+    cells = _count(durations, events, groups, strata, n_groups, rho, weights, entries)
+    failing, total = cells.events.sum(axis=1), cells.at_risk.sum(axis=1)
+    shares = cells.at_risk / total[:, None]
+    observed = cells.rho_weight @ cells.events
+    expected = (cells.rho_weight * failing) @ shares
+    if weights is None and clusters is None:
+        spare = np.where(total > 1, (total - failing) / np.maximum(total - 1, 1.0), 0.0)
+        scale = cells.rho_weight**2 * failing * spare
+        variance = np.diag(scale @ shares) - shares.T @ (scale[:, None] * shares)
+    else:
+        residuals = _score_residuals(cells, shares, failing / total, events, groups)
+        if weights is not None:
+            residuals = residuals * weights[:, None]
+        if clusters is not None:
+            residuals = sum_rows_by(clusters, residuals, 0)
+        variance = residuals.T @ residuals
     chi_square, freedom = _compared(observed - expected, expected, variance)
     return LogrankTest(observed, expected, variance, chi_square, freedom)
 
 
 def _count(
-    durations: FloatArray, events: BoolArray, groups: IntArray, mass: FloatArray, n_groups: int, rho: float
-) -> _Stratum:
-    times, time_index = np.unique(durations, return_inverse=True)
-    cell, size = time_index * n_groups + groups, len(times) * n_groups
-    failing = sum_by(cell, mass * events, size).reshape(-1, n_groups)
-    leaving = sum_by(cell, mass, size).reshape(-1, n_groups)
-    at_risk = sum_from_here(leaving)
-    factors = np.clip(1.0 - failing.sum(axis=1) / at_risk.sum(axis=1), 0.0, 1.0)
-    before = np.concatenate([[1.0], np.cumprod(factors)[:-1]])
-    return _Stratum(time_index, at_risk, failing, before**rho)
+    durations: FloatArray,
+    events: BoolArray,
+    groups: IntArray,
+    strata: IntArray,
+    n_groups: int,
+    rho: float,
+    weights: FloatArray | None,
+    entries: FloatArray | None,
+) -> _RiskCells:
+    times, exit_cell = np.unique(durations, return_inverse=True)
+    keys = np.arange(len(times))
+    if strata.any():
+        keys, exit_cell = np.unique(strata * len(times) + exit_cell, return_inverse=True)
+    size = len(keys)
+    first = np.flatnonzero(np.diff(keys // len(times), prepend=-1))
+    stratum_of_cell = np.repeat(np.arange(len(first)), np.diff(np.append(first, size)))
+    entry_cell = first[stratum_of_cell[exit_cell]]
+    late: IntArray | None = None
+    if entries is not None and np.any(entries >= times[0]):
+        wanted = strata * len(times) + np.searchsorted(times, entries, side="right")
+        entry_cell = np.searchsorted(keys, wanted, side="left")
+        late = np.flatnonzero(entry_cell > first[stratum_of_cell[exit_cell]])
+
+    def at_risk(mass: FloatArray | None) -> FloatArray:
+        leaving = np.bincount(exit_cell * n_groups + groups, mass, size * n_groups).astype(np.float64)
+        if late is not None:
+            place = (entry_cell[late] - 1) * n_groups + groups[late]
+            leaving -= np.bincount(place, None if mass is None else mass[late], size * n_groups)
+        remaining = sum_from_here(leaving.reshape(size, n_groups))
+        if len(first) > 1:
+            following = np.concatenate([remaining[first[1:]], np.zeros((1, n_groups))])
+            remaining = remaining - following[stratum_of_cell]
+        return remaining
+
+    failed = exit_cell[events] * n_groups + groups[events]
+    heads = at_risk(None)
+    failing_heads = np.bincount(failed, minlength=size * n_groups).reshape(size, n_groups).astype(np.float64)
+    if weights is None:
+        mass_at_risk, mass_failing = heads, failing_heads
+    else:
+        # Sums of weights that should cancel may leave a rounding error where nobody is at risk.
+        mass_at_risk = np.where(heads > 0, at_risk(weights), 0.0)
+        mass_failing = sum_by(failed, weights[events], size * n_groups).reshape(size, n_groups)
+    rho_weight = np.ones(size)
+    if rho:
+        exhausted = heads.sum(axis=1) == failing_heads.sum(axis=1)
+        factors = np.where(exhausted, 0.0, 1.0 - mass_failing.sum(axis=1) / mass_at_risk.sum(axis=1))
+        for begin, end in zip(first, np.append(first[1:], size), strict=True):
+            rho_weight[begin + 1 : end] = np.cumprod(factors[begin : end - 1]) ** rho
+    return _RiskCells(exit_cell, entry_cell, mass_at_risk, mass_failing, rho_weight)
 
 
-def _score_residuals(stratum: _Stratum, events: BoolArray, groups: IntArray, n_groups: int) -> FloatArray:
+def _score_residuals(
+    cells: _RiskCells, shares: FloatArray, increments: FloatArray, events: BoolArray, groups: IntArray
+) -> FloatArray:
     """Return each row's part of observed minus expected, shape ``(n, g)``, before its own weight."""
-    total = stratum.at_risk.sum(axis=1)
-    shares = stratum.at_risk / total[:, None]
-    increments = stratum.rho_weight * stratum.events.sum(axis=1) / total
-    hazard = np.cumsum(increments)[stratum.time_index]
-    share_hazard = np.cumsum(increments[:, None] * shares, axis=0)[stratum.time_index]
-    member = np.eye(n_groups)[groups]
-    jump = (events * stratum.rho_weight[stratum.time_index])[:, None] * (member - shares[stratum.time_index])
-    return np.asarray(jump - member * hazard[:, None] + share_hazard)
+    increments = cells.rho_weight * increments
+    hazard = np.concatenate([[0.0], np.cumsum(increments)])
+    share_hazard = np.vstack([np.zeros(shares.shape[1]), np.cumsum(increments[:, None] * shares, axis=0)])
+    after, before = cells.exit_cell + 1, cells.entry_cell
+    rows = np.arange(len(groups))
+    residuals = share_hazard[after] - share_hazard[before]
+    residuals[rows, groups] -= hazard[after] - hazard[before]
+    jump = np.flatnonzero(events)
+    own = cells.rho_weight[cells.exit_cell[jump]]
+    residuals[jump] -= own[:, None] * shares[cells.exit_cell[jump]]
+    residuals[jump, groups[jump]] += own
+    return np.asarray(residuals)
+
+
+def trend(test: LogrankTest, scores: FloatArray) -> tuple[float, float]:
+    """Return the statistic of a trend in the hazard over scores of the groups, and its variance.
+
+    The statistic is the sum of score times (observed - expected); squared and divided by its variance it is
+    chi-square with one degree of freedom under equal hazards.
+
+    Parameters
+    ----------
+    test
+        Of the groups.
+    scores
+        Shape ``(g,)``.
+
+    References
+    ----------
+    Tarone (1975), doi:10.1093/biomet/62.3.679.
+    """
+    return float(scores @ (test.observed - test.expected)), float(scores @ test.variance @ scores)
 
 
 def _compared(difference: FloatArray, expected: FloatArray, variance: FloatArray) -> tuple[float, int]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyses.kernels.grouped_sums import FloatArray
+from analyses.kernels.grouped_sums import FloatArray, IntArray
+from analyses.kernels.influence import total_squared
 from analyses.kernels.kaplan_meier import BoolArray, product_limit, risk_table
 
 
@@ -21,11 +22,14 @@ class RestrictedMean:
     supported
         False when the curve is still above zero where observation ends, before the horizon: the area is then not
         identified without extrapolation.
+    influence
+        Shape ``(n,)``: weighted influence of each row on the area; None for Greenwood's variance.
     """
 
     mean: float
     std_error: float
     supported: bool
+    influence: FloatArray | None
 
 
 def restricted_mean(
@@ -35,11 +39,12 @@ def restricted_mean(
     horizon: float,
     weights: FloatArray | None = None,
     entries: FloatArray | None = None,
+    clusters: IntArray | None = None,
 ) -> RestrictedMean:
     """Integrate survival from 0 to ``horizon``.
 
-    Without weights the variance is the sum over event times of (area beyond it)^2 d / (n (n - d)); with weights, the
-    infinitesimal jackknife: the sum over rows of their squared weighted influence on the area.
+    Without weights and clusters the variance is the sum over event times of (area beyond it)^2 d / (n (n - d));
+    otherwise the infinitesimal jackknife: the sum over clusters (rows) of their squared weighted influence on the area.
 
     References
     ----------
@@ -57,12 +62,14 @@ def restricted_mean(
     areas = np.diff(edges) * np.concatenate([[1.0], survival[inside]])
     beyond = np.zeros(len(table.times))
     beyond[inside] = np.cumsum(areas[:0:-1])[::-1]
-    if weights is None:
+    influence: FloatArray | None = None
+    if weights is None and clusters is None:
         variance = float(np.sum(beyond**2 * table.greenwood_terms))
     else:
         lost = np.concatenate([[0.0], np.cumsum(beyond * table.greenwood_terms)])
         jump = events * beyond[table.exit_index] / table.survivors[table.exit_index]
         influence = lost[table.exit_index + 1] - lost[table.entry_index] - jump
-        variance = float(np.sum((weights * influence) ** 2))
+        influence = influence if weights is None else weights * influence
+        variance = total_squared(influence, clusters)
     supported = bool(table.times[-1] >= horizon or survival[-1] == 0.0)
-    return RestrictedMean(float(areas.sum()), float(np.sqrt(variance)), supported)
+    return RestrictedMean(float(areas.sum()), float(np.sqrt(variance)), supported, influence)

@@ -20,14 +20,15 @@ IntArray = NDArray[np.intp]
 class SurvivalColumns:
     """Checked arrays of shape ``(n,)`` in the row order of the data.
 
-    ``causes`` is 0 for censored and 1 (or a cause number) for a failure; ``weights`` and ``entries`` are None when not
-    asked for.
+    ``causes`` is 0 for censored and 1 (or a cause number) for a failure; ``weights``, ``entries`` and ``clusters``
+    (codes from 0) are None when not asked for.
     """
 
     durations: FloatArray
     causes: IntArray
     weights: FloatArray | None
     entries: FloatArray | None
+    clusters: IntArray | None = None
 
     @property
     def events(self) -> NDArray[np.bool_]:
@@ -41,6 +42,7 @@ class SurvivalColumns:
             self.causes[chosen],
             None if self.weights is None else self.weights[chosen],
             None if self.entries is None else self.entries[chosen],
+            None if self.clusters is None else self.clusters[chosen],
         )
 
 
@@ -67,6 +69,7 @@ def survival_columns(
     event_col: str,
     weights_col: str | None = None,
     entry_col: str | None = None,
+    cluster_col: str | None = None,
     competing: bool = False,
 ) -> SurvivalColumns:
     """Read and check the columns of a survival request.
@@ -101,7 +104,47 @@ def survival_columns(
         where = f"entry_col {entry_col!r}"
         _require(entries >= 0, entries, data, where, "entry times must not be negative")
         _require(entries < durations, entries, data, where, "entry must come before the duration")
-    return SurvivalColumns(durations, events.astype(np.intp), weights, entries)
+    clusters = None if cluster_col is None else cluster_codes(data, cluster_col)
+    return SurvivalColumns(durations, events.astype(np.intp), weights, entries, clusters)
+
+
+def interval_columns(
+    data: pd.DataFrame, *, lower_col: str, upper_col: str, weights_col: str | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """Read and check the limits of interval-censored times; a missing upper limit is infinite.
+
+    Raises
+    ------
+    AnalysisError
+        For no rows, an unknown or non-numeric column, a lower limit that is missing, negative or above the upper one,
+        or a weight that is not above zero.
+    """
+    if not len(data):
+        raise AnalysisError("no rows", where=f"lower_col {lower_col!r}", remedy="check how the data were filtered")
+    lower = _numbers(data, lower_col, "lower_col")
+    _require(lower >= 0, lower, data, f"lower_col {lower_col!r}", "lower limits must not be negative")
+    if upper_col not in data.columns or not pd.api.types.is_numeric_dtype(data[upper_col].dtype):
+        upper = _numbers(data, upper_col, "upper_col")
+    upper = data[upper_col].to_numpy(dtype=np.float64, na_value=np.nan)
+    upper = np.where(np.isnan(upper), np.inf, upper)
+    _require(upper >= lower, upper, data, f"upper_col {upper_col!r}", "upper limits must not lie below the lower")
+    weights = None
+    if weights_col is not None:
+        weights = _numbers(data, weights_col, "weights_col")
+        _require(weights > 0, weights, data, f"weights_col {weights_col!r}", "weights must be above zero")
+    return lower, upper, weights
+
+
+def variance_name(weights_col: str | None, cluster_col: str | None, *, counted: str) -> str:
+    """Name the variance of a curve: ``counted`` for rows that count one each, the jackknife otherwise."""
+    if cluster_col is not None:
+        return "clustered infinitesimal-jackknife"
+    return counted if weights_col is None else "infinitesimal-jackknife"
+
+
+def request(**arguments: object) -> dict[str, dict[str, object]]:
+    """Return the metadata of a result: the arguments of the call, sequences as lists."""
+    return {"spec": {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}}
 
 
 def grouping(data: pd.DataFrame, by: str | None) -> Grouping:
@@ -141,6 +184,16 @@ def check_cause(cause: object) -> None:
         raise AnalysisError(
             "a cause is a whole number from 1", where="cause", got=repr(cause), remedy="use a code of the event column"
         )
+
+
+def check_times(times: Sequence[float]) -> FloatArray:
+    """Return times to read a curve at, or raise an AnalysisError unless they are finite and not negative."""
+    wanted = np.asarray(times, dtype=np.float64)
+    if wanted.ndim != 1 or not len(wanted) or not np.all(np.isfinite(wanted) & (wanted >= 0)):
+        raise AnalysisError(
+            "times must be one or more finite numbers from 0", where="times", got=str(times), remedy="name such times"
+        )
+    return wanted
 
 
 def check_choice(value: str, choices: Sequence[str], *, where: str) -> None:

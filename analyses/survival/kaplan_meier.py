@@ -1,4 +1,4 @@
-"""Kaplan-Meier curves, their medians and the numbers at risk beneath them."""
+"""Kaplan-Meier curves, and the numbers at risk and censorings that are drawn with them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import numpy as np
 import pandas as pd
 
 from analyses.kernels import kaplan_meier as kernel
-from analyses.kernels.grouped_sums import FloatArray
+from analyses.kernels.grouped_sums import FloatArray, sum_by
 from analyses.kernels.probability_interval import INTERVAL_SCALES, IntervalScale, probability_interval
-from analyses.survival.inputs import check_choice, check_conf_level, grouping, survival_columns
-from cohort.errors import AnalysisError
+from analyses.survival.inputs import (
+    SurvivalColumns,
+    check_choice,
+    check_conf_level,
+    check_times,
+    grouping,
+    request,
+    survival_columns,
+    variance_name,
+)
 from cohort.results import ResultTable, result_table
 
 NO_EVENT_YET = "no event yet: the interval does not exist on this scale"
 REACHED_ZERO = "survival has reached zero: no standard error or interval"
-MEDIAN_NOT_REACHED = "survival does not fall to one half: the median is not reached"
-LIMIT_NOT_REACHED = "a confidence limit of the curve does not fall to one half: that limit is open"
 
 
 def kaplan_meier(
@@ -28,6 +34,7 @@ def kaplan_meier(
     by: str | None = None,
     weights_col: str | None = None,
     entry_col: str | None = None,
+    cluster_col: str | None = None,
     conf_type: IntervalScale = "log-log",
     conf_level: float = 0.95,
 ) -> ResultTable:
@@ -48,6 +55,9 @@ def kaplan_meier(
         variance is then the infinitesimal jackknife, each row one unit, and does not depend on their scale.
     entry_col
         Time of entry into observation (left truncation). A row is at risk at ``t`` when entry < t <= duration.
+    cluster_col
+        Column of what belongs together, as the spells of one patient: the variance is then the infinitesimal
+        jackknife with the influence of a cluster's rows added up before squaring.
     conf_type
         Scale of the interval: ``plain``, ``log``, ``log-log``, ``logit`` or ``arcsine``.
     conf_level
@@ -85,12 +95,19 @@ def kaplan_meier(
     check_choice(conf_type, INTERVAL_SCALES, where="conf_type")
     check_conf_level(conf_level)
     columns = survival_columns(
-        data, duration_col=duration_col, event_col=event_col, weights_col=weights_col, entry_col=entry_col
+        data,
+        duration_col=duration_col,
+        event_col=event_col,
+        weights_col=weights_col,
+        entry_col=entry_col,
+        cluster_col=cluster_col,
     )
     parts = []
     for level, members in grouping(data, by).members():
         rows = columns.rows(members)
-        curve = kernel.kaplan_meier(rows.durations, rows.events, weights=rows.weights, entries=rows.entries)
+        curve = kernel.kaplan_meier(
+            rows.durations, rows.events, weights=rows.weights, entries=rows.entries, clusters=rows.clusters
+        )
         low, high = probability_interval(curve.survival, curve.std_error, scale=conf_type, conf_level=conf_level)
         lacking = np.where(curve.survival == 0, REACHED_ZERO, NO_EVENT_YET)
         part = pd.DataFrame(
@@ -106,88 +123,23 @@ def kaplan_meier(
             }
         )
         parts.append(part.assign(group=pd.Series([level] * len(part), dtype="string")))
+    variance = variance_name(weights_col, cluster_col, counted="Greenwood")
     return result_table(
         pd.concat(parts, ignore_index=True),
-        metadata={"spec": _spec(duration_col, event_col, by, weights_col, entry_col, conf_type=conf_type)},
+        metadata=request(
+            duration_col=duration_col,
+            event_col=event_col,
+            by=by,
+            weights_col=weights_col,
+            entry_col=entry_col,
+            cluster_col=cluster_col,
+            conf_type=conf_type,
+        ),
         analysis="survival",
         statistic="survival",
         conf_level=conf_level,
-        method=f"Kaplan-Meier, {_variance_name(weights_col)} variance, {conf_type} interval",
+        method=f"Kaplan-Meier, {variance} variance, {conf_type} interval",
     )
-
-
-def median_survival(
-    data: pd.DataFrame,
-    *,
-    duration_col: str,
-    event_col: str,
-    by: str | None = None,
-    weights_col: str | None = None,
-    entry_col: str | None = None,
-    conf_type: IntervalScale = "log-log",
-    conf_level: float = 0.95,
-) -> ResultTable:
-    """Estimate the median survival time of each group, with the interval that inverts the curve's pointwise limits.
-
-    The median is the first time survival is at most one half; a curve resting exactly on one half gives the midpoint
-    of that rest. Parameters are those of :func:`kaplan_meier`.
-
-    Returns
-    -------
-    ResultTable
-        ``statistic="median_survival"``, one row per group: ``estimate, conf_low, conf_high`` in the unit of the
-        durations, NaN with a ``note`` where the curve or its limit does not fall to one half; ``std_error`` is always
-        NaN; ``n`` rows and ``n_events`` events of the group (weighted if there are weights).
-
-    Raises
-    ------
-    AnalysisError
-        As :func:`kaplan_meier`.
-
-    References
-    ----------
-    Brookmeyer and Crowley (1982), doi:10.2307/2530286.
-
-    Examples
-    --------
-    >>> frame = pd.DataFrame({"months": [6.0, 12.0, 18.0], "flare": [1, 1, 1]})
-    >>> median_survival(frame, duration_col="months", event_col="flare").frame["estimate"].item()
-    12.0
-    """
-    curves = kaplan_meier(
-        data,
-        duration_col=duration_col,
-        event_col=event_col,
-        by=by,
-        weights_col=weights_col,
-        entry_col=entry_col,
-        conf_type=conf_type,
-        conf_level=conf_level,
-    )
-    groups = grouping(data, by)
-    rows = []
-    for level, members in groups.members():
-        curve = curves.frame if level is None else curves.frame[curves.frame["group"] == level]
-        total = float(len(members) if weights_col is None else data[weights_col].to_numpy()[members].sum())
-        rows.append({"group": level, "n": total, "n_events": curve["n_events"].sum(), **_median_of(curve)})
-    return result_table(
-        rows,
-        metadata=curves.metadata,
-        analysis="survival",
-        statistic="median_survival",
-        conf_level=conf_level,
-        method=f"Kaplan-Meier, inverted {conf_type} interval",
-    )
-
-
-def _median_of(curve: pd.DataFrame) -> dict[str, object]:
-    times = curve["time"].to_numpy()
-    median, low, high = (
-        kernel.first_time_below_half(times, curve[name].to_numpy()) for name in ("estimate", "conf_low", "conf_high")
-    )
-    open_limit = LIMIT_NOT_REACHED if np.isnan([low, high]).any() else None
-    note = MEDIAN_NOT_REACHED if np.isnan(median) else open_limit
-    return {"estimate": median, "conf_low": low, "conf_high": high, "note": note}
 
 
 def numbers_at_risk(
@@ -227,32 +179,91 @@ def numbers_at_risk(
     >>> numbers_at_risk(frame, duration_col="months", event_col="flare", times=[0, 12]).frame["n"].tolist()
     [3.0, 2.0]
     """
-    wanted = np.asarray(times, dtype=np.float64)
-    if wanted.ndim != 1 or not len(wanted) or not np.all(np.isfinite(wanted) & (wanted >= 0)):
-        raise AnalysisError(
-            "times must be one or more finite numbers from 0", where="times", got=str(times), remedy="name such times"
-        )
+    wanted = check_times(times)
+    columns = survival_columns(
+        data, duration_col=duration_col, event_col=event_col, weights_col=weights_col, entry_col=entry_col
+    )
+    parts = []
+    for level, members in grouping(data, by).members():
+        at_risk, failed = at_risk_and_failed(columns.rows(members), wanted)
+        part = pd.DataFrame({"time": wanted, "estimate": at_risk, "n": at_risk, "n_events": failed})
+        parts.append(part.assign(group=pd.Series([level] * len(part), dtype="string")))
+    return result_table(
+        pd.concat(parts, ignore_index=True),
+        metadata=request(
+            duration_col=duration_col, event_col=event_col, by=by, weights_col=weights_col, entry_col=entry_col
+        ),
+        analysis="survival",
+        statistic="at_risk",
+        method="count" if weights_col is None else "sum of weights",
+    )
+
+
+def censorings(
+    data: pd.DataFrame,
+    *,
+    duration_col: str,
+    event_col: str,
+    by: str | None = None,
+    weights_col: str | None = None,
+    entry_col: str | None = None,
+) -> ResultTable:
+    """List when rows are censored, for the marks on a survival curve; at times of events too.
+
+    Parameters are those of :func:`kaplan_meier`. A row that ends where another row of the same subject begins is
+    censored here like any other: give one row per subject for marks.
+
+    Returns
+    -------
+    ResultTable
+        ``statistic="censored"``, one row per group and distinct time with a censoring, ascending: ``estimate`` the
+        number (weight) censored at ``time``; ``n`` and ``n_events`` the number (weight) at risk just before it and
+        failing at it. A group without censorings has one row, ``estimate`` 0 and no ``time``, with a ``note``.
+
+    Raises
+    ------
+    AnalysisError
+        As :func:`kaplan_meier`.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"months": [6.0, 12.0, 12.0, 24.0], "flare": [1, 1, 0, 0]})
+    >>> censorings(frame, duration_col="months", event_col="flare").frame[["time", "estimate"]].to_numpy().tolist()
+    [[12.0, 1.0], [24.0, 1.0]]
+    """
     columns = survival_columns(
         data, duration_col=duration_col, event_col=event_col, weights_col=weights_col, entry_col=entry_col
     )
     parts = []
     for level, members in grouping(data, by).members():
         rows = columns.rows(members)
+        table = kernel.risk_table(rows.durations, rows.events, weights=rows.weights, entries=rows.entries)
         mass = np.ones(len(members)) if rows.weights is None else rows.weights
-        at_risk = _total_from(rows.durations, mass, wanted)
-        if rows.entries is not None:
-            late = rows.entries > 0
-            at_risk = at_risk - _total_from(rows.entries[late], mass[late], wanted)
-        failed = _total_up_to(rows.durations[rows.events], mass[rows.events], wanted)
-        part = pd.DataFrame({"time": wanted, "estimate": at_risk, "n": at_risk, "n_events": failed})
-        parts.append(part.assign(group=pd.Series([level] * len(part), dtype="string")))
+        leaving = sum_by(table.exit_index[~rows.events], mass[~rows.events], len(table.times))
+        part = pd.DataFrame({"time": table.times, "estimate": leaving, "n": table.at_risk, "n_events": table.events})
+        part = part[leaving > 0]
+        if not len(part):
+            part = pd.DataFrame({"estimate": [0.0], "n_events": [mass.sum()], "note": ["nobody is censored"]})
+        parts.append(part.assign(group=pd.Series([level] * len(part), index=part.index, dtype="string")))
     return result_table(
         pd.concat(parts, ignore_index=True),
-        metadata={"spec": _spec(duration_col, event_col, by, weights_col, entry_col)},
+        metadata=request(
+            duration_col=duration_col, event_col=event_col, by=by, weights_col=weights_col, entry_col=entry_col
+        ),
         analysis="survival",
-        statistic="at_risk",
+        statistic="censored",
         method="count" if weights_col is None else "sum of weights",
     )
+
+
+def at_risk_and_failed(rows: SurvivalColumns, times: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sum who is at risk just before each time, and who has failed up to it; shapes ``(w,)``, weighted."""
+    mass = np.ones(len(rows.durations)) if rows.weights is None else rows.weights
+    at_risk = _total_from(rows.durations, mass, times)
+    if rows.entries is not None:
+        late = rows.entries > 0
+        at_risk = at_risk - _total_from(rows.entries[late], mass[late], times)
+    return at_risk, _total_up_to(rows.durations[rows.events], mass[rows.events], times)
 
 
 def _total_from(values: FloatArray, mass: FloatArray, times: FloatArray) -> FloatArray:
@@ -267,20 +278,3 @@ def _total_up_to(values: FloatArray, mass: FloatArray, times: FloatArray) -> Flo
     order = np.argsort(values, kind="stable")
     running = np.concatenate([[0.0], np.cumsum(mass[order])])
     return np.asarray(running[np.searchsorted(values[order], times, side="right")])
-
-
-def _variance_name(weights_col: str | None) -> str:
-    return "Greenwood" if weights_col is None else "infinitesimal-jackknife"
-
-
-def _spec(
-    duration_col: str, event_col: str, by: str | None, weights_col: str | None, entry_col: str | None, **more: str
-) -> dict[str, str | None]:
-    return {
-        "duration_col": duration_col,
-        "event_col": event_col,
-        "by": by,
-        "weights_col": weights_col,
-        "entry_col": entry_col,
-        **more,
-    }

@@ -6,11 +6,19 @@ import math
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.special import ndtr
 
 from analyses.kernels import restricted_mean as kernel
+from analyses.kernels.grouped_sums import FloatArray, IntArray
 from analyses.kernels.probability_interval import normal_quantile
-from analyses.survival.inputs import SurvivalColumns, check_conf_level, grouping, survival_columns
+from analyses.survival.group_contrasts import clustered_error, wald
+from analyses.survival.inputs import (
+    SurvivalColumns,
+    check_conf_level,
+    grouping,
+    request,
+    survival_columns,
+    variance_name,
+)
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 
@@ -24,13 +32,14 @@ def restricted_mean(
     by: str | None = None,
     weights_col: str | None = None,
     entry_col: str | None = None,
+    cluster_col: str | None = None,
     conf_level: float = 0.95,
 ) -> ResultTable:
     """Estimate the mean event-free time up to ``tau``: the area under the Kaplan-Meier curve.
 
     Parameters
     ----------
-    data, duration_col, event_col, by, weights_col, entry_col
+    data, duration_col, event_col, by, weights_col, entry_col, cluster_col
         As in :func:`analyses.survival.kaplan_meier`.
     tau
         Horizon, above zero, in the unit of the durations. Every group must be observed that far: its last time is at
@@ -57,9 +66,10 @@ def restricted_mean(
 
     Notes
     -----
-    Without weights the variance is Greenwood's; with weights the infinitesimal jackknife. A group without events has
-    mean ``tau`` and standard error 0, with a ``note``. If all failed at time 0 the mean is 0 and its ratios are NaN,
-    with a ``note``.
+    Without weights and clusters the variance is Greenwood's; otherwise the infinitesimal jackknife. Groups are
+    independent, unless a cluster lies in both: then its influence on both means is added up before squaring. A group
+    without events has mean ``tau`` and standard error 0, with a ``note``. If all failed at time 0 the mean is 0 and its
+    ratios are NaN, with a ``note``. With delayed entry the curve is 1 until the first entry, which a ``note`` says.
 
     References
     ----------
@@ -75,33 +85,62 @@ def restricted_mean(
     if not (math.isfinite(tau) and tau > 0):
         raise AnalysisError("tau must be above zero", where="tau", got=str(tau), remedy="name a horizon")
     columns = survival_columns(
-        data, duration_col=duration_col, event_col=event_col, weights_col=weights_col, entry_col=entry_col
+        data,
+        duration_col=duration_col,
+        event_col=event_col,
+        weights_col=weights_col,
+        entry_col=entry_col,
+        cluster_col=cluster_col,
     )
     quantile = normal_quantile(conf_level)
     groups = [_estimate(columns.rows(members), level, float(tau)) for level, members in grouping(data, by).members()]
     contrasts = [make(group, groups[0], quantile) for group in groups[1:] for make in (_difference_row, _ratio_row)]
-    spec = {"duration_col": duration_col, "event_col": event_col, "by": by, "tau": float(tau)}
     return result_table(
         [*(_group_row(group, quantile) for group in groups), *contrasts],
-        metadata={"spec": {**spec, "weights_col": weights_col, "entry_col": entry_col}},
+        metadata=request(
+            duration_col=duration_col,
+            event_col=event_col,
+            by=by,
+            tau=float(tau),
+            weights_col=weights_col,
+            entry_col=entry_col,
+            cluster_col=cluster_col,
+        ),
         analysis="survival",
         time=float(tau),
         conf_level=conf_level,
-        method=f"Kaplan-Meier area, {'Greenwood' if weights_col is None else 'infinitesimal-jackknife'} variance",
+        method=f"Kaplan-Meier area, {variance_name(weights_col, cluster_col, counted='Greenwood')} variance",
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Group:
+    """Area of one group; ``influence`` and ``clusters`` have one element a row where there are clusters."""
+
     level: str | None
     mean: float
     std_error: float
     n: float
     n_events: float
+    observed_from: float
+    influence: FloatArray | None
+    clusters: IntArray | None
+
+    @property
+    def note(self) -> str | None:
+        """Say what the number alone does not."""
+        remarks = []
+        if not self.n_events:
+            remarks.append("no event up to tau: the standard error is zero")
+        if self.observed_from > 0:
+            remarks.append(f"nobody is observed before {self.observed_from:g}: taken as event-free until then")
+        return "; ".join(remarks) or None
 
 
 def _estimate(rows: SurvivalColumns, level: str | None, tau: float) -> _Group:
-    area = kernel.restricted_mean(rows.durations, rows.events, horizon=tau, weights=rows.weights, entries=rows.entries)
+    area = kernel.restricted_mean(
+        rows.durations, rows.events, horizon=tau, weights=rows.weights, entries=rows.entries, clusters=rows.clusters
+    )
     if not area.supported:
         raise AnalysisError(
             "tau lies beyond the last observed time",
@@ -110,7 +149,10 @@ def _estimate(rows: SurvivalColumns, level: str | None, tau: float) -> _Group:
             remedy="choose a tau that every group reaches",
         )
     events = float((rows.events & (rows.durations <= tau)).sum())
-    return _Group(level, area.mean, area.std_error, float(len(rows.durations)), events)
+    start = 0.0 if rows.entries is None else float(rows.entries.min())
+    return _Group(
+        level, area.mean, area.std_error, float(len(rows.durations)), events, start, area.influence, rows.clusters
+    )
 
 
 def _group_row(group: _Group, quantile: float) -> dict[str, object]:
@@ -123,20 +165,17 @@ def _group_row(group: _Group, quantile: float) -> dict[str, object]:
         "conf_high": group.mean + quantile * group.std_error,
         "n": group.n,
         "n_events": group.n_events,
-        "note": None if group.n_events else "no event up to tau: the standard error is zero",
+        "note": group.note,
     }
 
 
 def _difference_row(group: _Group, reference: _Group, quantile: float) -> dict[str, object]:
     difference = group.mean - reference.mean
-    error = math.hypot(group.std_error, reference.std_error)
     return {
         **_shared(group, reference),
-        **_tested(difference, error),
         "statistic": "restricted_mean_difference",
         "estimate": difference,
-        "conf_low": difference - quantile * error,
-        "conf_high": difference + quantile * error,
+        **wald(difference, _error(group, reference, 1.0, 1.0), quantile),
     }
 
 
@@ -145,20 +184,22 @@ def _ratio_row(group: _Group, reference: _Group, quantile: float) -> dict[str, o
     if group.mean == 0 or reference.mean == 0:
         return {**shared, "note": "a mean is zero: the ratio has no logarithm"}
     log_ratio = math.log(group.mean / reference.mean)
-    error = math.hypot(group.std_error / group.mean, reference.std_error / reference.mean)
+    error = _error(group, reference, group.mean, reference.mean)
     return {
         **shared,
-        **_tested(log_ratio, error),
+        **wald(log_ratio, error, quantile),
         "estimate": group.mean / reference.mean,
         "conf_low": math.exp(log_ratio - quantile * error),
         "conf_high": math.exp(log_ratio + quantile * error),
     }
 
 
-def _tested(contrast: float, error: float) -> dict[str, object]:
-    if error == 0:
-        return {"std_error": 0.0, "note": "both standard errors are zero: no test"}
-    return {"std_error": error, "p_value": 2 * float(ndtr(-abs(contrast) / error))}
+def _error(group: _Group, reference: _Group, scale: float, reference_scale: float) -> float:
+    """Return the standard error of the difference of two means, each divided by its scale."""
+    if group.clusters is None or reference.clusters is None or group.influence is None or reference.influence is None:
+        return math.hypot(group.std_error / scale, reference.std_error / reference_scale)
+    influence = (group.influence / scale, reference.influence / reference_scale)
+    return clustered_error(influence, (group.clusters, reference.clusters))
 
 
 def _shared(group: _Group, reference: _Group) -> dict[str, object]:
