@@ -123,7 +123,9 @@ def nearest_links(
     ([3, 1], [2, 0])
     """
     choose = _with_replacement if replace else _without_replacement
-    made = choose(levels.tolist(), (~focal).tolist(), turns.tolist(), ratio, caliper + TOLERANCE)
+    # Finite, so that "nobody on this side" can be told by a distance beyond it.
+    reach = min(caliper, float(np.ptp(levels))) + TOLERANCE
+    made = choose(levels.tolist(), (~focal).tolist(), turns.tolist(), ratio, reach)
     links = np.array(made, dtype=np.int64).reshape(-1, 2)
     return Links(links[:, 0], links[:, 1])
 
