@@ -13,7 +13,7 @@ BoolArray = npt.NDArray[np.bool_]
 TOLERANCE = 2
 """Grid steps by which two distances may differ and still count as equal (see :func:`on_grid`)."""
 
-_STEPS = 12
+_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +47,7 @@ class Grid:
 
 
 def on_grid(values: npt.NDArray[np.float64]) -> Grid:
-    """Round values to 12 digits of their range, such that values equal but for rounding errors become equal.
+    """Round values to 10 digits of their range, such that values equal but for rounding errors become equal.
 
     Parameters
     ----------

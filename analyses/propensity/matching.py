@@ -99,7 +99,7 @@ def match_patients(
 
     Notes
     -----
-    Patients are ordered by value and then by ``subject_col``; values that agree to 12 digits of their range are equal.
+    Patients are ordered by value and then by ``subject_col``; values that agree to 10 digits of their range are equal.
     Of two neighbours at the same distance the one with the smaller value is taken, and among equals the next in that
     order. Optimal and full matching are exact and take a time nearly in proportion to the number of patients.
 
@@ -346,7 +346,8 @@ def _pairs(links: Links, number: IntArray, patients: Comparable) -> pd.DataFrame
     one = np.where(focal_is_treated, links.focal, links.other)
     zero = np.where(focal_is_treated, links.other, links.focal)
     distance = np.abs(patients.values[one] - patients.values[zero])
-    order = np.lexsort((patients.rank[zero], patients.rank[one], distance, number))
+    # Within a subclass in the order in which the kernel made the links, which rounding errors cannot change.
+    order = np.argsort(number, kind="stable")
     columns = (number, patients.ids[one], patients.ids[zero], distance)
     return pd.DataFrame({name: column[order] for name, column in zip(LINK_COLUMNS, columns, strict=True)})
 
