@@ -13,7 +13,8 @@ BoolArray = npt.NDArray[np.bool_]
 TOLERANCE = 2
 """Grid steps by which two distances may differ and still count as equal (see :func:`on_grid`)."""
 
-_STEPS = 10
+_DIGITS = 10
+"""Far coarser than the rounding errors of a fitted score, far finer than any difference between patients."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +70,7 @@ def on_grid(values: npt.NDArray[np.float64]) -> Grid:
     low, span = float(np.min(values)), float(np.ptp(values))
     if span == 0:
         return Grid(np.zeros(len(values), dtype=np.int64), 1.0)
-    step = 10.0 ** (np.ceil(np.log10(span)) - _STEPS)
+    step = 10.0 ** (np.ceil(np.log10(span)) - _DIGITS)
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     first = np.concatenate([[True], np.diff(ordered) >= step])

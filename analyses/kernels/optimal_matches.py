@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -157,7 +156,7 @@ def full_links(levels: IntArray, focal: BoolArray) -> Links:
         for (run, after), (left, right) in zip(pairwise(runs), _shares(places, runs), strict=True)
         for edge in _between(run[len(run) - left :], after[:right])
     ]
-    links = np.array(_without_spare(edges), dtype=np.int64).reshape(-1, 2)
+    links = np.array(edges, dtype=np.int64).reshape(-1, 2)
     swap = ~np.array([groups[first] for first in links[:, 0]], dtype=np.bool_)
     links[swap] = links[swap][:, ::-1]
     return Links(links[:, 0], links[:, 1])
@@ -175,7 +174,7 @@ def _shares(places: list[int], runs: list[range]) -> list[tuple[int, int]]:
         taken = [own.cost_of_none, *own.cost_of_some]
         kept.append(own.left)
         cost = taken[::-1]
-        # A run of one unit may serve both sides.
+        # A run of one unit may serve both sides, where that is strictly less: so never two runs in a row.
         both = len(after) == 1 and cost[0] < cost[1]
         alone.append(both)
         if both:
@@ -238,16 +237,3 @@ def _between(left: range, right: range) -> list[tuple[int, int]]:
     if spare >= 0:
         return [*((own, right[0]) for own in left[:spare]), *zip(left[spare:], right, strict=True)]
     return [*zip(left, right[:spare], strict=True), *((left[-1], other) for other in right[spare:])]
-
-
-def _without_spare(edges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Drop links both of whose ends have another, which only links of no length can be."""
-    degree = Counter(end for edge in edges for end in edge)
-    kept = []
-    for first, second in edges:
-        if degree[first] > 1 and degree[second] > 1:
-            degree[first] -= 1
-            degree[second] -= 1
-        else:
-            kept.append((first, second))
-    return kept
