@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
+from scipy.special import logit, ndtr
 
 from analyses.columns import (
     BoolArray,
@@ -22,6 +22,9 @@ from analyses.design_matrix import build_design
 from analyses.kernels.logistic import LogisticFit, collinear_columns, fit_logistic, separated_columns
 from analyses.kernels.proportions import normal_quantile
 from analyses.propensity.balance import balance_table, check_weights
+from analyses.propensity.matched_sample import Comparable, Matching, comparable_arms
+from analyses.propensity.matching import MatchedEstimand, MatchingOptions, Method, Order, match_comparable
+from analyses.propensity.subclassification import subclassify_comparable
 from analyses.propensity.weights import Estimand, EstimatedWeights, balancing_weights, effective_size
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, result_table
@@ -127,6 +130,73 @@ class PropensityFit:
             contrast=self._contrast,
             weighting=_describe_weights("ATE", False, None) if own else "weights as given",
         )
+
+    def match(
+        self,
+        method: Method = "nearest",
+        *,
+        estimand: MatchedEstimand = "ATT",
+        ratio: int = 1,
+        replace: bool = False,
+        caliper: float | None = None,
+        exact: str | Sequence[str] | None = None,
+        order: Order | None = None,
+        on: Literal["logit", "score"] = "logit",
+        subject_col: str = "patient_id",
+    ) -> Matching:
+        """Match patients on the logit of the score.
+
+        Parameters
+        ----------
+        method, estimand, ratio, replace, caliper, exact, order, subject_col
+            As for :func:`analyses.propensity.match_patients`.
+        on
+            ``logit`` (log odds of the score; a caliper is then in its standard deviations) or ``score``.
+
+        Returns
+        -------
+        Matching
+            Its :meth:`Matching.balance` measures the covariates of the formula.
+
+        Raises
+        ------
+        AnalysisError, UsageError
+            As for :func:`analyses.propensity.match_patients`.
+        """
+        options = MatchingOptions(method, estimand, ratio, replace, caliper, exact, order)
+        patients = self._comparable(on, subject_col, where="match")
+        return match_comparable(self._data, patients, options, subject_col=subject_col, covariates=self.covariates)
+
+    def subclassify(
+        self,
+        subclasses: int = 5,
+        *,
+        estimand: MatchedEstimand = "ATE",
+        on: Literal["logit", "score"] = "score",
+        subject_col: str = "patient_id",
+    ) -> Matching:
+        """Divide patients at quantiles of the score; see :func:`analyses.propensity.subclassify`.
+
+        Raises
+        ------
+        AnalysisError, UsageError
+            As for :func:`analyses.propensity.subclassify`.
+        """
+        patients = self._comparable(on, subject_col, where="subclassify")
+        return subclassify_comparable(
+            self._data,
+            patients,
+            subclasses=subclasses,
+            estimand=estimand,
+            subject_col=subject_col,
+            covariates=self.covariates,
+        )
+
+    def _comparable(self, on: str, subject_col: str, *, where: str) -> Comparable:
+        if on not in ("logit", "score"):
+            raise UsageError("unknown scale", where=f"{where}, on", got=str(on), remedy="use logit, score")
+        values = logit(self.score) if on == "logit" else self.score
+        return comparable_arms(self._data, self.treated, self.arms, values, subject_col=subject_col, where=where)
 
     def effective_sample_size(self, weights: object = None) -> ResultTable:
         """Return Kish's effective sample size of each arm.
