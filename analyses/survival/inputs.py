@@ -121,16 +121,16 @@ def interval_columns(
     """
     if not len(data):
         raise AnalysisError("no rows", where=f"lower_col {lower_col!r}", remedy="check how the data were filtered")
-    lower = _numbers(data, lower_col, "lower_col")
+    lower = finite_numbers(data, lower_col, "lower_col")
     _require(lower >= 0, lower, data, f"lower_col {lower_col!r}", "lower limits must not be negative")
     if upper_col not in data.columns or not pd.api.types.is_numeric_dtype(data[upper_col].dtype):
-        upper = _numbers(data, upper_col, "upper_col")
+        upper = finite_numbers(data, upper_col, "upper_col")
     upper = data[upper_col].to_numpy(dtype=np.float64, na_value=np.nan)
     upper = np.where(np.isnan(upper), np.inf, upper)
     _require(upper >= lower, upper, data, f"upper_col {upper_col!r}", "upper limits must not lie below the lower")
     weights = None
     if weights_col is not None:
-        weights = _numbers(data, weights_col, "weights_col")
+        weights = finite_numbers(data, weights_col, "weights_col")
         _require(weights > 0, weights, data, f"weights_col {weights_col!r}", "weights must be above zero")
     return lower, upper, weights
 
