@@ -112,9 +112,14 @@ def fit_replicates(
     laid = lay_out(order, durations, events, durations if entries is None else entries, own, entries is not None)
     rows, first, stop, late, row_starts, event_rows, _, event_starts, times, time_strata, stratum_starts = laid
     columns, _ = gather(matrix, rows, own, 1 if single else int(own.max()) + 1)
-    bounds = np.array([0, len(times)]) if shared else np.searchsorted(time_strata // layers, np.arange(number + 1))
-    row_bounds, late_bounds = np.searchsorted(stop, bounds + 1), np.searchsorted(first[late], bounds)
-    stratum_bounds = np.searchsorted(stratum_starts, bounds)
+    if shared:
+        bounds, row_bounds, late_bounds = [0, len(times)], [0, len(rows)], [0, len(late)]
+        stratum_bounds = [0, len(stratum_starts) - 1]
+    else:
+        cuts = np.searchsorted(time_strata // layers, np.arange(number + 1))
+        bounds, row_bounds = cuts.tolist(), np.searchsorted(stop, cuts + 1).tolist()
+        late_bounds = np.searchsorted(first[late], cuts).tolist()
+        stratum_bounds = np.searchsorted(stratum_starts, cuts).tolist()
     shifts = np.zeros(len(rows)) if offset is None else offset.take(rows)
     masses, draws = mass.take(rows, axis=1), taken.take(rows, axis=1)
     for replicate in range(number):
