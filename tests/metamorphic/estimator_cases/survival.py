@@ -1,0 +1,107 @@
+"""Cases of analyses.survival."""
+
+from __future__ import annotations
+
+import pandas as pd
+from estimator_cases.case import Case, Exempt, Output
+
+from analyses.survival import (
+    CoxFit,
+    cumulative_incidence,
+    fit_cox,
+    kaplan_meier,
+    logrank,
+    median_survival,
+    numbers_at_risk,
+    restricted_mean,
+)
+
+EVENTS = {"duration_col": "t", "event_col": "event"}
+COMPETING = {"duration_col": "t", "event_col": "cause"}
+NO_WEIGHTS = Exempt("it takes no weights")
+TWO_UNITS = "a row is one unit to the robust variance, so two half rows are two units"
+
+
+def cox(data: pd.DataFrame, formula: str = "arm + x", **options: object) -> Output:
+    fit = fit_cox(data, formula, **EVENTS, **options)
+    return {
+        "tidy": fit.tidy(),
+        "tidy: exponentiated": fit.tidy(exponentiate=True),
+        "glance": fit.glance(),
+        "test_proportional_hazards": fit.test_proportional_hazards(),
+    }
+
+
+CASES = (
+    Case(
+        "kaplan_meier",
+        lambda d, _: kaplan_meier(d, **EVENTS, by="arm"),
+        of=(kaplan_meier,),
+        half_weights=NO_WEIGHTS,
+    ),
+    Case(
+        "kaplan_meier, weighted, delayed entry",
+        lambda d, _: kaplan_meier(d, **EVENTS, by="arm", weights_col="w", entry_col="entry"),
+        of=(kaplan_meier,),
+        half_weights=("time", "estimate", "n", "n_events"),
+    ),
+    Case(
+        "median_survival",
+        lambda d, _: median_survival(d, **EVENTS, by="arm", weights_col="w"),
+        of=(median_survival,),
+        half_weights=("estimate", "n", "n_events"),
+        time_unit={"median_survival": 1},
+    ),
+    Case(
+        "numbers_at_risk",
+        lambda d, u: numbers_at_risk(d, **EVENTS, by="arm", times=[0, 5 * u, 20 * u], weights_col="w"),
+        of=(numbers_at_risk,),
+        half_weights=("estimate", "n", "n_events"),
+    ),
+    Case(
+        "logrank, stratified",
+        lambda d, _: logrank(d, **EVENTS, by="arm", strata="site"),
+        of=(logrank,),
+        half_weights=NO_WEIGHTS,
+        refuses=("empty", "one_arm", "one_row"),
+    ),
+    Case(
+        "logrank, weighted",
+        lambda d, _: logrank(d, **EVENTS, by="arm", rho=1, weights_col="w"),
+        of=(logrank,),
+        half_weights=Exempt(TWO_UNITS),
+        refuses=("empty", "one_arm", "one_row"),
+    ),
+    Case(
+        "restricted_mean",
+        lambda d, u: restricted_mean(d, **EVENTS, by="arm", tau=20 * u, weights_col="w"),
+        of=(restricted_mean,),
+        half_weights=("estimate",),
+        time_unit={"restricted_mean": 1, "restricted_mean_difference": 1},
+    ),
+    Case(
+        "cumulative_incidence",
+        lambda d, _: cumulative_incidence(d, **COMPETING, by="arm"),
+        of=(cumulative_incidence,),
+        half_weights=NO_WEIGHTS,
+        refuses=("empty", "one_row", "no_events"),
+    ),
+    Case(
+        "fit_cox, Efron",
+        lambda d, _: cox(d),
+        of=(fit_cox, CoxFit),
+        half_weights=Exempt(
+            "Efron's average over tied events counts rows: two half rows are a tie that one row is not"
+        ),
+        relative=1e-9,
+    ),
+    Case(
+        "fit_cox, Breslow, weighted, robust by patient",
+        lambda d, _: cox(
+            d, ties="breslow", weights_col="w", entry_col="entry", strata="site", cluster_col="patient_id"
+        ),
+        of=(fit_cox, CoxFit),
+        half_weights=("estimate", "std_error", "conf_low", "conf_high", "p_value"),
+        relative=1e-9,
+    ),
+)
