@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -256,6 +257,27 @@ def test_columns_that_are_not_asked_for_do_not_matter(case: Case) -> None:
     data = case.table.rows()
     changed = data.assign(other=np.nan, another=None)
     assert_same(case.outputs(changed), usual(case), 0)
+
+
+@where_it_is_a_theorem(lambda case: case.missing)
+def test_a_missing_value_is_refused_or_in_a_column_that_is_not_used(case: Case) -> None:
+    data = case.table.rows()
+    for name in data.columns:
+        gap = data[name].convert_dtypes().mask(np.arange(len(data)) == 3)
+        found = case_or_refusal(case, data.assign(**{name: gap}))
+        if isinstance(found, AnalysisError):
+            assert name in found.where
+            assert re.search(r"\b1\b", found.got), "the number of rows is named"
+            assert found.remedy
+        else:
+            assert_same(found, usual(case), 0)
+
+
+def case_or_refusal(case: Case, data: pd.DataFrame) -> Outputs | AnalysisError:
+    try:
+        return case.outputs(data)
+    except AnalysisError as refusal:
+        return refusal
 
 
 @every_case

@@ -46,7 +46,7 @@ class Table:
     make
         Makes the frame, the same at every call.
     times
-        Columns in units of time.
+        Columns in units of time; the first is the one that `DEGENERATE` makes the same in every row.
     quiet
         Outcome columns, each with its value when nothing has happened to a row.
     loud
@@ -140,6 +140,9 @@ DEGENERATE: dict[str, Callable[[pd.DataFrame, Table], pd.DataFrame]] = {
         }
     ),
     "events_only": lambda data, table: data.assign(**table.loud),
+    "one_time": lambda data, table: data.drop_duplicates("patient_id").assign(
+        **{table.times[0]: data[table.times[0]].max()}
+    ),
 }
 """Inputs with too little in them."""
 
@@ -159,6 +162,11 @@ class Case:
     time_unit
         Power of the time unit by which numbers of a ``statistic`` or ``term`` scale (0 for those not named; ``time``
         itself always scales), or why there is no such rule.
+    swapped_arms
+        Why exchanging the labels of the arms does not turn contrasts round (``*_difference``, ``log_*`` and ``smd_*``
+        negated, ``*_ratio`` and ``odds`` inverted, on rows with a ``contrast`` or the term ``arm=b``), if it does not.
+    missing
+        Why missing values in the columns used are not refused, if they are not.
     """
 
     name: str
@@ -169,6 +177,7 @@ class Case:
     relative: float = 1e-12
     time_unit: Mapping[str, int] | Exempt = field(default_factory=dict)
     swapped_arms: Exempt | None = None
+    missing: Exempt | None = None
     refuses: tuple[str, ...] = ("empty",)
 
     def outputs(self, data: pd.DataFrame, unit: float = 1.0) -> dict[str, ResultTable | np.ndarray]:

@@ -34,7 +34,7 @@ CASES = (
         table=VISITS,
         relative=1e-8,
         time_unit={"visit_month": -1},
-        refuses=("empty", "one_row", "one_arm"),
+        refuses=("empty", "one_row", "one_arm", "one_time"),
     ),
     Case(
         "fit_gee, poisson, exchangeable",
