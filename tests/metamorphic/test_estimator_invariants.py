@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from estimator_cases.case import DEGENERATE, Case, Exempt
 from estimator_cases.registry import all_cases, digest, digests, public_callables, public_methods
 
 from cohort.errors import AnalysisError, UsageError
-from cohort.results import TEXT_COLUMNS, ResultTable
+from cohort.results import TEXT_COLUMNS, ResultTable, result_table
 
 CASES = all_cases()
 ESTIMATES = ["estimate", "std_error", "conf_low", "conf_high"]
@@ -291,3 +292,40 @@ def test_another_process_gives_the_same_bytes() -> None:
     command = [sys.executable, "-m", "estimator_cases.registry"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert json.loads(run.stdout) == digests()
+
+
+def constant(value: float, statistic: str = "mean", **more: object) -> ResultTable:
+    return result_table([{"statistic": statistic, "estimate": float(value), **more}])
+
+
+CALLS = itertools.count()
+BROKEN: dict[str, tuple[Callable[[Case], None], Callable[[pd.DataFrame, float], ResultTable]]] = {
+    "mutates": (test_the_input_is_left_as_it_was, lambda d, _: constant(d.pop("x").mean())),
+    "takes the first row": (test_the_order_of_rows_does_not_matter, lambda d, _: constant(d["x"].iloc[0])),
+    "reads names": (test_the_names_of_patients_do_not_matter, lambda d, _: constant(len(str(d["patient_id"].iloc[0])))),
+    "is a time": (test_the_unit_of_time_scales_what_is_a_time, lambda d, _: constant(d["t"].mean())),
+    "counts rows": (test_rows_entered_twice_with_half_their_weight_change_nothing, lambda d, _: constant(len(d))),
+    "does not turn": (
+        test_swapping_the_arms_turns_contrasts_round,
+        lambda *_: constant(1, "risk_difference", contrast="b v a"),
+    ),
+    "is silent": (partial(test_too_little_input_gives_a_reason, kind="empty"), lambda d, _: constant(d["x"].mean())),
+    "wants a dtype": (
+        partial(test_any_dtype_of_the_values_is_accepted, kind="Arrow"),
+        lambda d, _: constant(d["x"].dtype == "float64"),
+    ),
+    "reads the index": (partial(test_any_index_is_accepted, kind="texts"), lambda d, _: constant(d.index[0] == 0)),
+    "counts columns": (test_columns_that_are_not_asked_for_do_not_matter, lambda d, _: constant(len(d.columns))),
+    "drops rows": (
+        test_a_missing_value_is_refused_or_in_a_column_that_is_not_used,
+        lambda d, _: constant(d["x"].mean()),
+    ),
+    "counts calls": (test_the_same_input_gives_the_same_bytes, lambda *_: constant(next(CALLS))),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_each_check_finds_the_fault_it_is_for(fault: str) -> None:
+    check, run = BROKEN[fault]
+    with pytest.raises(AssertionError):
+        check(Case(fault, run, of=(), half_weights=("estimate",), refuses=()))
