@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from estimator_cases.case import DEGENERATE, Case, Exempt
-from estimator_cases.registry import all_cases, digest, digests, public_callables, public_methods
+from estimator_cases.registry import NO_ESTIMATORS, all_cases, digest, digests, public_callables, public_methods
 
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import TEXT_COLUMNS, ResultTable, result_table
@@ -63,7 +63,8 @@ def where_it_is_a_theorem(holds: Callable[[Case], object]) -> pytest.MarkDecorat
 def test_every_public_estimator_is_on_the_list() -> None:
     # Fails for whoever exports an estimator: add a line to tests/metamorphic/estimator_cases, see case.py there.
     covered = [thing for case in CASES for thing in case.of]
-    assert [name for name, thing in public_callables().items() if thing not in covered] == []
+    missing = {name for name, thing in public_callables().items() if thing not in covered}
+    assert missing == set(NO_ESTIMATORS)
     assert len({case.name for case in CASES}) == len(CASES)
 
 

@@ -20,8 +20,15 @@ NO_ROOMS = {
     "report": "a page made of result tables",
     "reproduction": "compares result tables with print",
     "realism": "describes a whole cohort directory",
+    "design": "what is asked and of whom, before anything is estimated",
+    "plan": "which estimators run on a cohort, and in what order",
 }
 """Packages of analyses that hold no estimators of a data frame, and what they are instead."""
+NO_ESTIMATORS = {
+    "sensitivity.e_value": "arithmetic on an estimate: there are no rows",
+    "sensitivity.tipping_points": "arithmetic on an estimate: there are no rows",
+}
+"""Public names of the rooms that take no data, and what they are instead."""
 
 
 def rooms() -> tuple[str, ...]:
