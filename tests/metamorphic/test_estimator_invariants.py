@@ -187,7 +187,7 @@ def test_too_little_input_gives_a_reason(case: Case, kind: str) -> None:
             if isinstance(table, ResultTable):
                 assert len(table), name
                 assert silent_rows(table.frame, usual(case)[name].frame).to_dict("records") == [], name
-                assert variables(table.frame) == variables(usual(case)[name].frame), name
+                assert covariates(table.frame, data) == covariates(usual(case)[name].frame, data), name
 
 
 def silent_rows(frame: pd.DataFrame, healthy: pd.DataFrame) -> pd.DataFrame:
@@ -199,10 +199,9 @@ def silent_rows(frame: pd.DataFrame, healthy: pd.DataFrame) -> pd.DataFrame:
     return frame[lacking & frame["note"].isna()]
 
 
-def variables(frame: pd.DataFrame) -> set[str]:
-    """Return the terms without their levels; causes and outcomes, which are no covariates, do not count."""
-    terms = {str(term).partition("=")[0] for term in frame["term"].dropna()}
-    return {term for term in terms if not term.isdigit()}
+def covariates(frame: pd.DataFrame, data: pd.DataFrame) -> set[str]:
+    """Return the columns of the data that have a term, in levels or whole."""
+    return {str(term).partition("=")[0] for term in frame["term"].dropna()} & set(data.columns)
 
 
 def with_values(change: Callable[[pd.Series], pd.Series]) -> Callable[[pd.DataFrame], pd.DataFrame]:

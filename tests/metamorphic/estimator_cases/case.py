@@ -10,8 +10,9 @@ new room gets a new module with a tuple `CASES`, which is found by itself):
   ResultTable, or a dict of ResultTables and of arrays with one value per row of the data.
 - `of` names the public objects it covers. For a class (a fit), every public method must be a key of the dict returned
   (`"tidy"`, or `"tidy: exponentiated"`).
-- `table` is the rows it runs on: `PATIENTS` (one row a patient), `VISITS` (one a patient and visit) or one of your own,
-  with columns `patient_id`, `arm` (`a` and `b`) and, for `half_weights`, `w`.
+- `table` is the rows it runs on: `PATIENTS` (one row a patient), `VISITS` (one a patient and visit), `SPELLS` (several
+  consecutive spells a patient) or one of your own, with columns `patient_id`, `arm` (`a` and `b`) and, for
+  `half_weights`, `w`.
 - Every invariant holds unless the case says otherwise, and it then says by which theorem (`Exempt("...")`).
 - `refuses` names the degenerate inputs (`DEGENERATE`) that it answers with a documented error; on all others it must
   give rows, and a note on every row without an estimate.
@@ -124,6 +125,43 @@ VISITS = Table(
     quiet={"response": "NR", "responder": False, "value": 0.0, "count": 0},
     loud={"response": "CR", "responder": True, "value": 1.0, "count": 1},
 )
+
+
+@cache
+def _spells() -> pd.DataFrame:
+    stream = np.random.default_rng(20250303)
+    rows = []
+    for patient in _patients().itertuples():
+        start, state, end = 0.0, "NR", float(patient.t) + 4
+        while start < end:
+            stop = min(start + float(np.ceil(stream.exponential(12))), end)
+            last = stop == end
+            entered = "dead" if last and patient.cause == 2 else stream.choice(["NR", "PR", "CR"])
+            rows.append(
+                {
+                    "patient_id": patient.patient_id,
+                    "arm": patient.arm,
+                    "x": patient.x,
+                    "w": patient.w,
+                    "start": start,
+                    "stop": stop,
+                    "from_state": state,
+                    "to_state": entered,
+                    "event": int(stream.uniform() < 0.4),
+                    "terminal": int(entered == "dead"),
+                }
+            )
+            start, state = stop, entered
+    return pd.DataFrame(rows)
+
+
+SPELLS = Table(
+    _spells,
+    times=("stop", "start"),
+    quiet={"event": 0, "terminal": 0, "from_state": "NR", "to_state": "NR"},
+    loud={"event": 1, "terminal": 0, "from_state": "NR", "to_state": "NR"},
+)
+"""A row from each event, or change of state, of a patient to the next."""
 
 DEGENERATE: dict[str, Callable[[pd.DataFrame, Table], pd.DataFrame]] = {
     "empty": lambda data, _: data.iloc[:0],

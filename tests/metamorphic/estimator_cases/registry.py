@@ -26,9 +26,20 @@ NO_ROOMS = {
 """Packages of analyses that hold no estimators of a data frame, and what they are instead."""
 NO_ESTIMATORS = {
     "sensitivity.e_value": "arithmetic on an estimate: there are no rows",
+    **dict.fromkeys(
+        (
+            "longitudinal.response_history",
+            "longitudinal.visit_states",
+            "survival.Landmark",
+            "survival.landmark",
+            "survival.recurrent_flares",
+            "survival.since_first_response",
+        ),
+        "lays out rows from the tables of a cohort",
+    ),
     "sensitivity.tipping_points": "arithmetic on an estimate: there are no rows",
 }
-"""Public names of the rooms that take no data, and what they are instead."""
+"""Public names of the rooms that estimate nothing from a frame, and what they do instead."""
 
 
 def rooms() -> tuple[str, ...]:

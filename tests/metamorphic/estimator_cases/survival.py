@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import pandas as pd
-from estimator_cases.case import Case, Exempt, Output
+from estimator_cases.case import SPELLS, Case, Exempt, Output
 
 from analyses.survival import (
     CoxFit,
     cumulative_incidence,
     fit_cox,
+    fit_recurrent,
     kaplan_meier,
     logrank,
+    mean_cumulative_events,
     median_survival,
     numbers_at_risk,
     restricted_mean,
+    subgroup_effects,
 )
 
 EVENTS = {"duration_col": "t", "event_col": "event"}
 COMPETING = {"duration_col": "t", "event_col": "cause"}
+NO_TWINS = Exempt("rows of a patient may not overlap, so none can be entered twice")
 NO_WEIGHTS = Exempt("it takes no weights")
 TWO_UNITS = "a row is one unit to the robust variance, so two half rows are two units"
 
 
-def cox(data: pd.DataFrame, formula: str = "arm + x", **options: object) -> Output:
-    fit = fit_cox(data, formula, **EVENTS, **options)
+def cox(data: pd.DataFrame, **options: object) -> Output:
+    return cox_outputs(fit_cox(data, "arm + x", **EVENTS, **options))
+
+
+def cox_outputs(fit: CoxFit) -> Output:
     return {
         "tidy": fit.tidy(),
         "tidy: exponentiated": fit.tidy(exponentiate=True),
@@ -103,5 +110,33 @@ CASES = (
         of=(fit_cox, CoxFit),
         half_weights=("estimate", "std_error", "conf_low", "conf_high", "p_value"),
         relative=1e-9,
+    ),
+    *(
+        Case(
+            f"fit_recurrent, {model}",
+            lambda d, _, model=model: cox_outputs(fit_recurrent(d, "arm + x", model=model, last_number=3)),
+            of=(fit_recurrent,),
+            half_weights=NO_TWINS,
+            table=SPELLS,
+            relative=1e-9,
+        )
+        for model in ("andersen-gill", "pwp-gap")
+    ),
+    Case(
+        "mean_cumulative_events",
+        lambda d, _: mean_cumulative_events(d, terminal_col="terminal", by="arm", weights_col="w"),
+        of=(mean_cumulative_events,),
+        half_weights=NO_TWINS,
+        table=SPELLS,
+    ),
+    Case(
+        "subgroup_effects",
+        lambda d, _: subgroup_effects(
+            d, treatment_col="arm", treated="b", subgroup_col="kind", **EVENTS, adjust="x", min_events=3
+        ),
+        of=(subgroup_effects,),
+        half_weights=Exempt("Efron's average over tied events counts rows"),
+        relative=1e-9,
+        refuses=("empty", "one_arm", "one_row"),
     ),
 )
