@@ -7,9 +7,13 @@ from estimator_cases.case import SPELLS, Case, Exempt, Output
 
 from analyses.survival import (
     CoxFit,
+    FineGrayFit,
     cumulative_incidence,
+    cumulative_incidence_at,
     fit_cox,
+    fit_fine_gray,
     fit_recurrent,
+    gray_test,
     kaplan_meier,
     logrank,
     mean_cumulative_events,
@@ -36,6 +40,18 @@ def cox_outputs(fit: CoxFit) -> Output:
         "tidy: exponentiated": fit.tidy(exponentiate=True),
         "glance": fit.glance(),
         "test_proportional_hazards": fit.test_proportional_hazards(),
+    }
+
+
+def fine_gray(data: pd.DataFrame, unit: float) -> Output:
+    fit = fit_fine_gray(data, "arm + x", **COMPETING, cluster_col="patient_id")
+    arms = sorted(set(data["arm"]))
+    profiles = pd.DataFrame({"arm": arms, "x": 0.5}, index=arms)  # predictions are grouped by the label of the profile
+    return {
+        "tidy": fit.tidy(),
+        "tidy: exponentiated": fit.tidy(exponentiate=True),
+        "glance": fit.glance(),
+        "predict": fit.predict(profiles, times=[5 * unit, 20 * unit]),
     }
 
 
@@ -138,5 +154,33 @@ CASES = (
         half_weights=Exempt("Efron's average over tied events counts rows"),
         relative=1e-9,
         refuses=("empty", "one_arm", "one_row"),
+    ),
+    Case(
+        "cumulative_incidence, weighted, delayed entry",
+        lambda d, _: cumulative_incidence(d, **COMPETING, by="arm", weights_col="w", entry_col="entry"),
+        of=(cumulative_incidence,),
+        half_weights=("time", "estimate", "n", "n_events"),
+        refuses=("empty", "one_row", "no_events"),
+    ),
+    Case(
+        "cumulative_incidence_at",
+        lambda d, u: cumulative_incidence_at(d, **COMPETING, by="arm", weights_col="w", times=[5 * u, 20 * u]),
+        of=(cumulative_incidence_at,),
+        half_weights=("time", "estimate", "n", "n_events"),
+        refuses=("empty", "one_row", "no_events"),
+    ),
+    Case(
+        "gray_test",
+        lambda d, _: gray_test(d, **COMPETING, by="arm", strata="site"),
+        of=(gray_test,),
+        half_weights=NO_WEIGHTS,
+        refuses=("empty", "one_row", "one_arm"),
+    ),
+    Case(
+        "fit_fine_gray",
+        fine_gray,
+        of=(fit_fine_gray, FineGrayFit),
+        half_weights=NO_WEIGHTS,
+        relative=1e-9,
     ),
 )
