@@ -42,7 +42,10 @@ from analyses.longitudinal import fit_gee, marginal_response
 from analyses.propensity import fit_propensity
 from analyses.survival import (
     cumulative_incidence,
+    cumulative_incidence_at,
     fit_cox,
+    fit_fine_gray,
+    gray_test,
     kaplan_meier,
     logrank,
     median_survival,
@@ -379,6 +382,34 @@ INCIDENCE = Entry(
 )
 
 
+def judge_competing(cohort: pd.DataFrame) -> dict[str, bool | None]:
+    causes = {"duration_col": "day", "event_col": "cause"}
+    verdicts = {}
+    for cause in (1, 2):
+        verdicts[f"Gray, cause {cause}"] = test_of(gray_test(cohort, **causes, by="arm", cause=cause))
+        for variant in VARIANTS:
+            fit = fit_fine_gray(cohort, "arm", **causes, cause=cause, variant=variant)
+            verdicts[f"Fine-Gray ({variant}), cause {cause}"] = test_of(fit.tidy())
+    differences = cumulative_incidence_at(cohort, **causes, by="arm", times=[TAU])
+    verdicts["difference of incidence at day 1461, cause 1"] = test_of(
+        differences, statistic="cumulative_incidence_difference", term="1"
+    )
+    return verdicts
+
+
+VARIANTS: tuple[Literal["finegray", "crr"], ...] = ("finegray", "crr")
+COMPETING_TESTS = Entry(
+    "competing causes, no effect",
+    "competing",
+    judge_competing,
+    {
+        **{f"Gray, cause {cause}": SIZE for cause in (1, 2)},
+        **{f"Fine-Gray ({variant}), cause {cause}": SIZE for variant in VARIANTS for cause in (1, 2)},
+        "difference of incidence at day 1461, cause 1": SIZE,
+    },
+)
+
+
 def judge_gee(cohort: pd.DataFrame) -> dict[str, bool | None]:
     return {
         f"{correlation}, sandwich": test_of(
@@ -437,6 +468,7 @@ ENTRIES = (
     WEIGHTED_TESTS,
     WEIGHTED,
     INCIDENCE,
+    COMPETING_TESTS,
     GEE,
     STANDARDISED,
 )
