@@ -130,7 +130,13 @@ def test_the_unit_of_time_scales_what_is_a_time(case: Case) -> None:
 def test_rows_entered_twice_with_half_their_weight_change_nothing(case: Case) -> None:
     data = case.table.rows()
     halves = pd.concat([data, data], ignore_index=True).assign(w=np.tile(data["w"] / 2, 2))
-    assert_same(case.outputs(halves), usual(case), case.relative, list(case.half_weights), ("statistic", "term"))
+    assert_same(
+        tables(case.outputs(halves)), tables(usual(case)), case.relative, list(case.half_weights), ("statistic", "term")
+    )
+
+
+def tables(outputs: Outputs) -> Outputs:
+    return {name: output for name, output in outputs.items() if isinstance(output, ResultTable)}
 
 
 @where_it_is_a_theorem(lambda case: case.swapped_arms)
@@ -147,7 +153,8 @@ def test_swapping_the_arms_turns_contrasts_round(case: Case) -> None:
                     turned(table.frame.assign(group=table.frame["group"].replace(other))),
                 )
             )
-            kept = (ours["term"] != "Intercept") | ours["contrast"].notna()  # an intercept is that of the reference
+            of_reference = (ours["term"] == "Intercept") | ours["term"].str.contains("|", regex=False)
+            kept = ~of_reference.fillna(False) | ours["contrast"].notna()  # intercepts and thresholds
             assert ours["group"].equals(expected["group"])
             for column in [*ESTIMATES, "p_value", "n"]:
                 np.testing.assert_allclose(
@@ -218,11 +225,15 @@ def is_text(column: pd.Series) -> bool:
     return not pd.api.types.is_numeric_dtype(column.dtype)
 
 
+STATES = ("response", "from_state", "to_state")
+"""Columns of outcomes whose declared order is a statement about them."""
 DTYPES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "nullable": lambda data: data.convert_dtypes(dtype_backend="numpy_nullable"),
     "Arrow": lambda data: data.convert_dtypes(dtype_backend="pyarrow"),
     "categorical": with_values(lambda c: c.astype("category").cat.add_categories("unused") if is_text(c) else c),
-    "ordered": with_values(lambda c: c.astype("category").cat.as_ordered() if is_text(c) else c),
+    "ordered": with_values(
+        lambda c: c.astype("category").cat.as_ordered() if is_text(c) and c.name not in STATES else c
+    ),
     "booleans as numbers": with_values(lambda c: c.astype("int64") if c.dtype == bool else c),
     "read-only": with_values(read_only),
 }

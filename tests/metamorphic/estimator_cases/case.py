@@ -163,6 +163,23 @@ SPELLS = Table(
 )
 """A row from each event, or change of state, of a patient to the next."""
 
+
+@cache
+def _due_visits() -> pd.DataFrame:
+    patients = _patients()[["patient_id", "arm", "x"]]
+    due = patients.merge(pd.DataFrame({"visit_month": [6, 12, 24]}), how="cross")
+    seen = due.merge(_visits()[["patient_id", "visit_month", "response"]], how="left").assign(due=True)
+    return seen.assign(status=np.where(seen["response"].notna(), "assessed", "missed visit"))
+
+
+DUE_VISITS = Table(
+    _due_visits,
+    times=("visit_month",),
+    quiet={"response": "NR", "status": "assessed"},
+    loud={"response": "CR", "status": "assessed"},
+)
+"""A row for each visit that a patient was due for, seen or not."""
+
 DEGENERATE: dict[str, Callable[[pd.DataFrame, Table], pd.DataFrame]] = {
     "empty": lambda data, _: data.iloc[:0],
     "one_row": lambda data, _: data.iloc[:1],

@@ -21,6 +21,7 @@ NO_ROOMS = {
     "reproduction": "compares result tables with print",
     "realism": "describes a whole cohort directory",
     "design": "what is asked and of whom, before anything is estimated",
+    "simulation": "judges estimators over replicates: its rows are estimates",
     "plan": "which estimators run on a cohort, and in what order",
 }
 """Packages of analyses that hold no estimators of a data frame, and what they are instead."""
@@ -28,7 +29,10 @@ NO_ESTIMATORS = {
     "sensitivity.e_value": "arithmetic on an estimate: there are no rows",
     **dict.fromkeys(
         (
+            "longitudinal.LaboratoryCourse",
+            "longitudinal.laboratory_course",
             "longitudinal.response_history",
+            "longitudinal.response_visits",
             "longitudinal.visit_states",
             "survival.Landmark",
             "survival.landmark",
@@ -36,6 +40,9 @@ NO_ESTIMATORS = {
             "survival.since_first_response",
         ),
         "lays out rows from the tables of a cohort",
+    ),
+    **dict.fromkeys(
+        ("longitudinal.egfr_slopes", "longitudinal.proteinuria_course"), "fit_mixed on rows from the tables of a cohort"
     ),
     "sensitivity.tipping_points": "arithmetic on an estimate: there are no rows",
 }
