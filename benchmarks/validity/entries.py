@@ -29,6 +29,8 @@ from validity.cohorts import (
 )
 
 from analyses.comparison import weighted_rates
+from analyses.kernels.gee import Correlation
+from analyses.kernels.gee_variance import Variance
 from analyses.kernels.probability_interval import probability_interval
 from analyses.kernels.proportions import (
     fisher_exact,
@@ -411,23 +413,38 @@ COMPETING_TESTS = Entry(
 
 
 def judge_gee(cohort: pd.DataFrame) -> dict[str, bool | None]:
-    return {
-        f"{correlation}, sandwich": test_of(
-            fit_gee(
-                cohort, "responder ~ arm + C(visit_month)", subject_col="patient_id", correlation=correlation
-            ).tidy(),
-            term="arm=b",
+    verdicts = {}
+    for correlation, variance in GEE_VARIANTS:
+        fit = fit_gee(
+            cohort,
+            "responder ~ arm + C(visit_month)",
+            subject_col="patient_id",
+            time_col="visit_month",
+            correlation=correlation,
+            variance=variance,
         )
-        for correlation in CORRELATIONS
-    }
+        verdicts[f"{correlation}, {variance}"] = test_of(fit.tidy(), term="arm=b")
+    return verdicts
 
 
-CORRELATIONS: tuple[Literal["independence", "exchangeable"], ...] = ("independence", "exchangeable")
+GEE_VARIANTS: tuple[tuple[Correlation, Variance], ...] = (
+    ("independence", "robust"),
+    ("exchangeable", "robust"),
+    ("exchangeable", "mancl_derouen"),
+    ("exchangeable", "kauermann_carroll"),
+    ("unstructured", "robust"),
+)
 GEE = Entry(
     "GEE, logistic, coefficient of the arm",
     "repeated",
     judge_gee,
-    {f"{correlation}, sandwich": SIZE for correlation in CORRELATIONS},
+    {f"{correlation}, {variance}": SIZE for correlation, variance in GEE_VARIANTS},
+)
+FEW_PATIENTS = Entry(
+    "GEE, logistic, coefficient of the arm, one patient in five",
+    "repeated",
+    lambda cohort: judge_gee(cohort[cohort["patient_id"] % 5 == 0]),
+    {f"{correlation}, {variance}": SIZE for correlation, variance in GEE_VARIANTS},
 )
 
 
@@ -470,5 +487,6 @@ ENTRIES = (
     INCIDENCE,
     COMPETING_TESTS,
     GEE,
+    FEW_PATIENTS,
     STANDARDISED,
 )
