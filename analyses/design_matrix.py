@@ -99,7 +99,8 @@ def build_design(formula: str, data: pd.DataFrame, *, intercept: bool) -> Design
     Text, categorical and object columns are categorical: one column per level but the reference, named
     ``column=level``. The reference is the first level of those that occur, in sorted order; only an *ordered* pandas
     categorical keeps the order it declares. ``C(column, contr.treatment('level'))`` chooses another reference.
-    Booleans are numbers, 0 and 1, named as the column.
+    Booleans are numbers, 0 and 1, named as the column. A categorical column with a single level keeps its term, as a
+    column of zeros under the column's own name, for the estimator to say that it has no estimate.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ def build_design(formula: str, data: pd.DataFrame, *, intercept: bool) -> Design
         columns = {name: _column(data, name, formula, None) for name in names}
         terms, variables = ["Intercept"] * intercept, ["1"] * intercept
         for name, column in columns.items():
-            own = [name] if column.levels is None else [f"{name}={level}" for level in column.levels[1:]]
+            own = [f"{name}={level}" for level in (column.levels or ())[1:]] or [name]
             terms += own
             variables += [name] * len(own)
         matrix = _side_by_side(columns, len(data), intercept=intercept)
@@ -263,7 +264,7 @@ def _column(data: pd.DataFrame, name: str, formula: str, levels: Levels | None) 
 
 
 def _side_by_side(columns: dict[str, _Column], rows: int, *, intercept: bool) -> FloatArray:
-    width = sum(1 if column.levels is None else len(column.levels) - 1 for column in columns.values())
+    width = sum(max(len(column.levels or ()) - 1, 1) for column in columns.values())
     matrix = np.zeros((rows, intercept + width))
     if intercept:
         matrix[:, 0] = 1.0
@@ -275,7 +276,7 @@ def _side_by_side(columns: dict[str, _Column], rows: int, *, intercept: bool) ->
         else:
             rest = len(column.levels) - 1
             matrix[:, place : place + rest] = column.values[:, None] == np.arange(1, rest + 1)
-            place += rest
+            place += max(rest, 1)  # a single level keeps a column of zeros
     return matrix
 
 
@@ -287,7 +288,7 @@ def _first_encoding(
     matrix, terms, encoder = _encoded(ModelSpec(formula=parsed), columns, index, formula)
     variables = []
     for structure in encoder.structure:
-        variables += [_readable(str(structure.term))] * len(structure.columns)
+        variables += [_readable(str(structure.term))] * max(len(structure.columns), 1)
     return matrix, terms, variables, encoder
 
 
@@ -302,8 +303,12 @@ def _encoded(
         encoded = encoder.get_model_matrix(frame, context={}, na_action="ignore", output="numpy")
     except FormulaicError as error:
         raise _unreadable(formula, error) from error
-    terms = [_readable(str(name)) for structure in encoded.model_spec.structure for name in structure.columns]
-    return np.asarray(encoded, dtype=np.float64), terms, encoded.model_spec
+    matrix, terms = np.asarray(encoded, dtype=np.float64), list[str]()
+    for structure in encoded.model_spec.structure:
+        if not structure.columns:  # a single level: the term stays, as a column without information
+            matrix = np.insert(matrix, len(terms), 0.0, axis=1)
+        terms += [_readable(str(name)) for name in structure.columns or [structure.term]]
+    return matrix, terms, encoded.model_spec
 
 
 def _as_series(column: _Column, index: pd.Index) -> pd.Series:

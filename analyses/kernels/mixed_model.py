@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
+EXHAUSTED = 1e-13
+"""Share of the sum of squares that is rounding: where random effects leave no more, the likelihood is unbounded."""
 SINGULAR = 1e-4
 """Below it a relative standard deviation of a random effect counts as zero, as in lme4."""
 _STARTS = (1.0, 0.2, 4.0)
@@ -118,7 +120,7 @@ def fit_mixed_model(
         random_covariance=np.asarray(variance * back @ back.T),
         residual_variance=variance,
         log_likelihood=-0.5 * (at.deviance + problem.constant),
-        converged=converged,
+        converged=converged and at.residual_sum > EXHAUSTED * problem.yy,
         singular=weakest < SINGULAR,
     )
 
@@ -188,7 +190,7 @@ class _Problem:
         score = -np.einsum("iap,ia->p", kernel_zx, self.zy)
         coefficients = np.linalg.solve(information, score)
         residual_sum = self.yy - float(np.einsum("ia,iab,ib->", self.zy, kernel, self.zy)) - float(coefficients @ score)
-        residual_sum = max(residual_sum, np.finfo(np.float64).tiny)
+        residual_sum = max(residual_sum, EXHAUSTED * self.yy)
         deviance = float(log_determinant.sum()) + self.freedom * float(np.log(residual_sum / self.freedom))
         pull = zy - zx @ coefficients
         slope = (shrunk @ self.zz).sum(axis=0) - self.freedom / residual_sum * pull.T @ pull

@@ -143,7 +143,7 @@ class GeeFit:
         alpha = 0.0 if self.correlation == "independence" and not self._failed else float("nan")
         if not several and len(parameters):
             alpha = float(parameters[0])
-        missing = "one correlation for each pair of visits, see correlations()" if several else NO_PAIRS
+        missing = "one correlation for each pair of visits, see correlations()" if len(parameters) > 1 else NO_PAIRS
         row = {"statistic": "working_correlation", "estimate": alpha}
         note = self.note or (missing if np.isnan(alpha) else "")
         return self._results(pd.DataFrame([row]), note=note).with_metadata(
@@ -159,9 +159,10 @@ class GeeFit:
         -------
         ResultTable
             Rows ``working_correlation`` with ``term`` the two visits, ``"6 v 12"``, for unstructured and ar1; a single
-            row without ``term`` for the other two. No standard errors: the moments serve efficiency only.
+            row without ``term`` for the other two, and with a single visit. No standard errors: the moments serve
+            efficiency only.
         """
-        if self.correlation in ("independence", "exchangeable") or self._failed:
+        if self.correlation in ("independence", "exchangeable") or self._failed or len(self.visits) < 2:
             return self.glance()
         pairs = [(j, k) for j in range(len(self.visits)) for k in range(j + 1, len(self.visits))]
         alpha = self.working_correlation

@@ -13,6 +13,8 @@ from analyses.comparison.weighted import hajek_mean
 from analyses.imputation import pool_imputations
 from analyses.kernels.proportions import wilson_interval
 
+NO_TEST = "no spread in either arm: no test"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResponseRate:
@@ -153,6 +155,8 @@ def _difference(arm: str, one: ResponseRate, reference: str, two: ResponseRate) 
             )
     if not np.isfinite(p_value) and error > 0:
         p_value = float(2 * ndtr(-abs(estimate) / error))
+    if error == 0:
+        remark = _joined(NO_TEST, remark)
     notes = (f"{name}: {rate.note}" if rate.note else "" for name, rate in ((arm, one), (reference, two)))
     return {
         "estimate": estimate,

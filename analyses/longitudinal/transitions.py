@@ -23,7 +23,7 @@ from analyses.longitudinal.occupancy_curves import (
     state_rows,
 )
 from analyses.spell_rows import SpellColumns, StateSpells, state_spells
-from cohort.errors import UsageError
+from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, result_table
 
 FloatArray = NDArray[np.float64]
@@ -189,7 +189,7 @@ def transition_counts(
     Raises
     ------
     AnalysisError, UsageError
-        As :func:`analyses.longitudinal.state_occupancy`.
+        As :func:`analyses.longitudinal.state_occupancy`; also when there is a single state.
 
     References
     ----------
@@ -206,6 +206,13 @@ def transition_counts(
     columns = SpellColumns(subject_col, start_col, stop_col, from_col, to_col)
     require_probability(conf_level, "conf_level")
     spells = state_spells(data, columns, by=by, weights_col=None, where=where)
+    if len(spells.states) < 2:
+        raise AnalysisError(
+            "a transition needs two states",
+            where=f"{where}, columns {from_col}, {to_col}",
+            got=f"only {spells.states[0]}",
+            remedy="check how the data were filtered",
+        )
     rows = []
     for level in spells.levels:
         members = spells.of_group(level)

@@ -8,6 +8,7 @@ import pandas as pd
 from analyses.columns import as_text, refuse_repeated, require_complete, require_probability, visit_months
 from analyses.design_matrix import ordered_levels
 from analyses.kernels.proportions import wilson_interval
+from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 
 NOBODY = "nobody is in this state at the visit and seen at the next"
@@ -48,7 +49,7 @@ def visit_transitions(
     Raises
     ------
     AnalysisError
-        Unknown column, no rows, missing values, times that are not numbers, a patient twice at a visit.
+        Unknown column, no rows, missing values, times that are not numbers, a patient twice at a visit, a single visit.
     UsageError
         ``conf_level`` out of range.
 
@@ -66,6 +67,13 @@ def visit_transitions(
     refuse_repeated(data, subject_col, time_col, where=where)
     states, codes = ordered_levels(data[state_col])
     visits, visit = np.unique(months, return_inverse=True)
+    if len(visits) < 2:
+        raise AnalysisError(
+            "a transition needs two visits",
+            where=f"{where}, column {time_col}",
+            got=f"only month {visits[0]:g}",
+            remedy="check how the data were filtered",
+        )
     groups = np.full(len(data), "") if by is None else as_text(data[by])
     subjects = pd.factorize(data[subject_col])[0]
     rows = []

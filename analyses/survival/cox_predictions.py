@@ -36,6 +36,7 @@ PredictionKind = Literal["survival", "cumulative_hazard", "linear_predictor", "r
 NO_EVENTS = "no prediction: no events"
 NO_EVENTS_IN_STRATUM = "no prediction: no events in this stratum"
 NO_COEFFICIENT = "no prediction: a term that bears on this row has no estimate"
+NO_INTERVAL = "nothing expected yet: the interval does not exist on this scale"
 BEYOND = "beyond the last time observed in this stratum"
 COLUMNS = ["group", "time", "estimate", "std_error", "note"]
 
@@ -116,7 +117,7 @@ def predict(
         low, high = probability_interval(
             survival, frame["std_error"].to_numpy(), scale=conf_type, conf_level=fit.conf_level
         )
-        frame = frame.assign(conf_low=low, conf_high=high)
+        frame = _noted(frame.assign(conf_low=low, conf_high=high))
         how = f"{conf_type} interval"
     else:
         frame, how = _with_log_interval(frame, fit.conf_level), "log interval"
@@ -255,4 +256,10 @@ def _with_log_interval(frame: pd.DataFrame, conf_level: float) -> pd.DataFrame:
     estimate, error = frame["estimate"].to_numpy(), frame["std_error"].to_numpy()
     positive = np.where(estimate > 0, estimate, np.nan)
     spread = np.exp(normal_quantile(conf_level) * error / positive)
-    return frame.assign(conf_low=positive / spread, conf_high=positive * spread)
+    return _noted(frame.assign(conf_low=positive / spread, conf_high=positive * spread))
+
+
+def _noted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Say why an estimate with a standard error has no interval."""
+    bare = frame["conf_low"].isna() & frame["std_error"].notna() & frame["note"].isna()
+    return frame.assign(note=frame["note"].mask(bare, NO_INTERVAL))

@@ -121,7 +121,7 @@ def test_predicted_survival_between_before_and_beyond_the_events() -> None:
     )
     assert rows["std_error"][1] == 0
     assert rows["note"].tolist()[3] == "beyond the last time observed in this stratum"
-    assert rows["note"].isna().tolist() == [True, True, True, False]
+    assert rows["note"].isna().tolist() == [True, False, True, False]
 
 
 def test_all_events_tied_and_a_single_event() -> None:

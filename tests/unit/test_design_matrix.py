@@ -38,6 +38,16 @@ def test_the_intercept_is_the_callers_choice() -> None:
     assert build_design("1", data(), intercept=True).matrix.tolist() == [[1], [1], [1], [1]]
 
 
+def test_a_term_of_one_level_stays_as_a_column_of_zeros() -> None:
+    """Its coefficient has nothing to rest on; were the column left out, nobody would be told."""
+    one_arm = data().assign(arm="tac")
+    design = build_design("age_years + arm + age_years:arm", one_arm, intercept=False)
+    assert design.terms == ("age_years", "arm", "age_years:arm")
+    assert design.variables == ("age_years", "arm", "age_years:arm")
+    assert design.matrix[:, 1:].tolist() == [[0, 0], [0, 0], [0, 0], [0, 0]]
+    assert build_design("arm + age_years", one_arm, intercept=True).terms == ("Intercept", "arm", "age_years")
+
+
 def test_interactions_multiply_columns() -> None:
     design = build_design("age_years * arm + arm:isn_rps_class", data(), intercept=False)
     assert "age_years:arm=tac" in design.terms
