@@ -48,6 +48,11 @@ class Design:
     _levels: dict[str, Levels | None] = field(repr=False)
     _encoder: ModelSpec | None = field(repr=False)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that the formula uses."""
+        return tuple(self._levels)
+
     def matrix_of(self, data: pd.DataFrame) -> FloatArray:
         """Build the same columns from other rows, with the levels and fitted functions of the first.
 

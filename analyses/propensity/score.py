@@ -1,4 +1,4 @@
-"""The propensity model: the probability of treatment given baseline covariates."""
+"""A fitted propensity model: its score, the weights it gives and the balance they achieve."""
 
 from __future__ import annotations
 
@@ -10,26 +10,23 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit, ndtr
 
-from analyses.columns import (
-    BoolArray,
-    FloatArray,
-    as_text,
-    require_complete,
-    require_probability,
-    treated_rows,
-)
-from analyses.design_matrix import build_design
-from analyses.kernels.logistic import LogisticFit, collinear_columns, fit_logistic, separated_columns
+from analyses.columns import BoolArray, FloatArray, require_probability
 from analyses.kernels.proportions import normal_quantile
-from analyses.propensity.balance import balance_table, check_weights
+from analyses.propensity.balance import Measure, balance_rows, check_weights
 from analyses.propensity.matched_sample import Comparable, Matching, comparable_arms
 from analyses.propensity.matching import MatchedEstimand, MatchingOptions, Method, Order, match_comparable
+from analyses.propensity.solved_weights import SolvedWeights
 from analyses.propensity.subclassification import subclassify_comparable
-from analyses.propensity.weights import Estimand, EstimatedWeights, balancing_weights, effective_size
-from cohort.errors import AnalysisError, UsageError
+from analyses.propensity.weights import (
+    Estimand,
+    EstimatedWeights,
+    balancing_weights,
+    effective_size,
+    truncate_weights,
+)
+from cohort.errors import UsageError
 from cohort.results import ResultTable, result_table
 
-_METHOD = "logistic regression, maximum likelihood"
 _INTERCEPT = "Intercept"
 
 
@@ -39,21 +36,29 @@ class PropensityFit:
 
     Parameters
     ----------
-    score
-        Shape (n,), fitted probability of treatment, in the row order of the data.
     treated
         Shape (n,), who was treated.
     arms
         Names of the treated and the reference arm.
     terms, coefficients, covariance
-        The model: log odds ratios of treatment and their model-based covariance.
+        The model: log odds ratios of treatment and their covariance, model-based for ``logistic``, robust for ``cbps``;
+        empty where a method has no coefficients.
     log_likelihood
-        At the maximum.
+        Of the treatment given the score: at the maximum for ``logistic``, of scores that never saw the patient for the
+        cross-fitted methods; NaN for ``entropy``.
     covariates
         Columns of the data the formula uses.
+    method
+        As asked for.
+    estimand
+        Population that the covariates were balanced for, by the methods that solve for one; None where the score
+        serves every estimand.
+    description
+        The method in words, which go into result tables.
+    remark
+        What else a reader must know of the fit, for the ``note`` of :meth:`glance`.
     """
 
-    score: FloatArray
     treated: BoolArray
     arms: tuple[str, str]
     terms: tuple[str, ...]
@@ -61,75 +66,152 @@ class PropensityFit:
     covariance: FloatArray
     log_likelihood: float
     covariates: tuple[str, ...]
+    method: str
+    estimand: Estimand | None
+    description: str
+    remark: str | None
+    _score: FloatArray | None = field(repr=False)
     _design: FloatArray = field(repr=False)
+    _influence: FloatArray | None = field(repr=False)
+    _solved: SolvedWeights | None = field(repr=False)
     _data: pd.DataFrame = field(repr=False)
 
-    def weights(self, estimand: Estimand = "ATE", *, stabilized: bool = False, trim: float | None = None) -> FloatArray:
-        """Return balancing weights, shape (n,), in the row order of the data.
-
-        See :func:`analyses.propensity.weights.balancing_weights` for the estimands, ``stabilized`` and ``trim``.
+    @property
+    def score(self) -> FloatArray:
+        """Fitted probability of treatment, shape (n,), in the row order of the data.
 
         Raises
         ------
         UsageError
-            An option out of its range.
+            After entropy balancing, which has weights and no score.
+        """
+        if self._score is None:
+            raise UsageError(
+                "entropy balancing has weights and no score",
+                where="score",
+                remedy="use .weights(), or fit method='cbps' for a score that balances",
+            )
+        return self._score
+
+    def weights(
+        self,
+        estimand: Estimand | None = None,
+        *,
+        stabilized: bool = False,
+        trim: float | None = None,
+        truncate: float | None = None,
+    ) -> FloatArray:
+        """Return balancing weights, shape (n,), in the row order of the data.
+
+        Parameters
+        ----------
+        estimand
+            By default ``ATE``, or the one a balancing method was fitted for, which cannot be changed. See
+            :func:`analyses.propensity.weights.balancing_weights`.
+        stabilized
+            Multiply ATE weights by the share of the patient's own arm.
+        trim
+            Give no weight to scores outside ``[trim, 1 - trim]``: changes the population.
+        truncate
+            Hold the weights of each arm within its percentiles ``truncate`` and ``1 - truncate``, after trimming:
+            keeps everybody.
+
+        Raises
+        ------
+        UsageError
+            An option out of its range, or one the method does not have.
         AnalysisError
             Trimming left an arm without patients.
         """
-        values = balancing_weights(self.score, self.treated, estimand=estimand, stabilized=stabilized, trim=trim).values
-        return check_weights(values, self.treated, where="weights")
+        return self._weighting(estimand, stabilized, trim, truncate).values
 
     def estimated_weights(
-        self, estimand: Estimand = "ATE", *, stabilized: bool = False, trim: float | None = None
+        self,
+        estimand: Estimand | None = None,
+        *,
+        stabilized: bool = False,
+        trim: float | None = None,
+        truncate: float | None = None,
     ) -> EstimatedWeights:
-        """Return the same weights with what is needed to account for the estimation of the score.
+        """Return the same weights with what is needed to account for their estimation.
 
         Pass the result to :func:`analyses.comparison.weighted_rates` instead of the bare weights. Arguments and errors
-        are those of :meth:`weights`. The share that stabilises weights is taken as known, which changes no normalised
-        contrast.
-        """
-        values = self.weights(estimand, stabilized=stabilized, trim=trim)
-        slope = balancing_weights(self.score, self.treated, estimand=estimand, stabilized=stabilized, trim=trim).slope
-        residual = self.treated - self.score
-        return EstimatedWeights(
-            values=values,
-            gradient=(slope * self.score * (1 - self.score))[:, None] * self._design,
-            influence=(self._design * residual[:, None]) @ self.covariance,
-            patient=np.arange(len(values)),
-            description=_describe_weights(estimand, stabilized, trim),
-        )
+        are those of :meth:`weights`. The share that stabilises weights, who is trimmed and the bounds of truncation are
+        taken as known.
 
-    def balance(self, weights: object = None, *, variables: Sequence[str] | None = None) -> ResultTable:
+        Raises
+        ------
+        UsageError
+            After cross-fitted learners, whose scores have no influence function.
+        """
+        made = self._weighting(estimand, stabilized, trim, truncate)
+        if self._solved is not None:
+            gradient, influence = self._solved.gradient * made.sensitivity[:, None], self._solved.influence
+        elif self.method in ("logistic", "cbps"):
+            gradient = (made.sensitivity * self.score * (1 - self.score))[:, None] * self._design
+            if self._influence is None:
+                influence = (self._design * (self.treated - self.score)[:, None]) @ self.covariance
+            else:
+                influence = self._influence
+        else:
+            raise UsageError(
+                "a cross-fitted score has no influence function",
+                where="estimated_weights",
+                got=f"method {self.method}",
+                remedy="pass .weights() as known weights, or use method='logistic' or 'cbps'",
+            )
+        return EstimatedWeights(made.values, gradient, influence, np.arange(len(made.values)), made.description)
+
+    def balance(
+        self,
+        weights: object = None,
+        *,
+        variables: Sequence[str] | None = None,
+        estimand: Estimand | None = None,
+        measures: Sequence[Measure] = ("smd", "variance_ratio"),
+    ) -> ResultTable:
         """Measure covariate balance before and after weighting.
 
         Parameters
         ----------
         weights
-            Shape (n,), in the row order of the data; the model's own ATE weights if left out.
+            Shape (n,), in the row order of the data; the model's own weights for ``estimand`` if left out.
         variables
             Columns of the data, by default those of the formula; others may be named too.
+        estimand
+            Sets the denominator of the SMD: the treated SD for ``ATT``, that of the reference for ``ATC``, the pooled
+            SD for the others; always before weighting.
+        measures
+            Of ``smd``, ``variance_ratio``, ``ks`` and ``overlap``.
 
         Returns
         -------
         ResultTable
-            Per term ``smd_unadjusted`` and ``smd_adjusted``, both over the unweighted ``sqrt((s1^2 + s0^2) / 2)``, for
-            every level of a categorical covariate; for numeric covariates also ``variance_ratio_unadjusted`` and
-            ``variance_ratio_adjusted``. A covariate that varies in neither arm has missing estimates and a note.
+            See :func:`analyses.propensity.covariate_balance`: per term and measure a row ``_unadjusted`` and a row
+            ``_adjusted``, for every level of a categorical covariate; variance ratios for numeric covariates only. A
+            covariate that varies in neither arm has missing estimates and a note.
 
         Raises
         ------
         AnalysisError
             Unknown column, missing values, or unusable weights.
+        UsageError
+            Unknown measure.
         """
-        own = weights is None
-        return balance_table(
+        if weights is None:
+            made = self._weighting(estimand, False, None, None)
+            values, words = made.values, made.description
+        else:
+            values, words = check_weights(weights, self.treated, where="balance"), "weights as given"
+        rows = balance_rows(
             self._data,
             self.covariates if variables is None else variables,
             self.treated,
-            self.weights() if own else check_weights(weights, self.treated, where="balance"),
-            contrast=self._contrast,
-            weighting=_describe_weights("ATE", False, None) if own else "weights as given",
+            {"": (values, words)},
+            estimand=estimand or self.estimand or "ATE",
+            measures=measures,
         )
+        return result_table(rows, analysis="propensity", contrast=self._contrast, n=len(self._data))
 
     def match(
         self,
@@ -244,13 +326,17 @@ class PropensityFit:
         -------
         ResultTable
             One row per term, ``statistic`` ``log_odds_ratio`` or ``odds_ratio`` (``log_odds`` or ``odds`` for the
-            intercept), ``p_value`` of the Wald test, ``n`` patients, ``n_events`` treated.
+            intercept), ``p_value`` of the Wald test, ``n`` patients, ``n_events`` treated. One row with a note for
+            methods without coefficients.
         """
         require_probability(conf_level, "conf_level")
+        prefix = "" if exponentiate else "log_"
+        if not len(self.coefficients):
+            note = "this method has no coefficients to report"
+            return self._results(pd.DataFrame({"statistic": [f"{prefix}odds_ratio"], "note": [note]}))
         std_error = np.sqrt(np.diag(self.covariance))
         half_width = normal_quantile(conf_level) * std_error
         shown = np.exp if exponentiate else np.asarray
-        prefix = "" if exponentiate else "log_"
         frame = pd.DataFrame(
             {
                 "term": list(self.terms),
@@ -266,123 +352,66 @@ class PropensityFit:
         return self._results(frame)
 
     def glance(self) -> ResultTable:
-        """Return the model in one row: ``statistic="log_likelihood"``, ``n`` patients, ``n_events`` treated."""
-        return self._results(pd.DataFrame({"statistic": ["log_likelihood"], "estimate": [self.log_likelihood]}))
+        """Return the model in one row: ``statistic="log_likelihood"``, ``n`` patients, ``n_events`` treated.
+
+        Entropy balancing has no likelihood: its row says so. The over-identification test of ``cbps`` is in ``note``.
+        """
+        frame = pd.DataFrame({"statistic": ["log_likelihood"], "estimate": [self.log_likelihood]})
+        return self._results(frame.assign(note=pd.array([self.remark], dtype="string")))
 
     @property
     def _contrast(self) -> str:
         return f"{self.arms[0]} v {self.arms[1]}"
+
+    def _weighting(
+        self, estimand: Estimand | None, stabilized: bool, trim: float | None, truncate: float | None
+    ) -> _Weighting:
+        wanted: Estimand = estimand or self.estimand or "ATE"
+        if self.estimand is not None and wanted != self.estimand:
+            raise UsageError(
+                f"the covariates were balanced for {self.estimand}",
+                where="weights",
+                got=wanted,
+                remedy=f"fit again with estimand='{wanted}'",
+            )
+        words = f"{'stabilised ' if stabilized else ''}{wanted} weights"
+        if self.method != "logistic":
+            words += f" by {self.description}"
+        if trim is not None:
+            words += f", scores outside [{trim:g}, {1 - trim:g}] trimmed"
+        if self._solved is None:
+            made = balancing_weights(self.score, self.treated, estimand=wanted, stabilized=stabilized, trim=trim)
+            values, sensitivity = made.values, made.slope
+        else:
+            factor = self._solved.factor(self.treated, stabilized=stabilized, trim=trim)
+            values, sensitivity = self._solved.values * factor, factor
+        values = check_weights(values, self.treated, where="weights")
+        if truncate is not None:
+            cut = truncate_weights(values, self.treated, truncate)
+            values, sensitivity = cut.values, np.where(cut.moved, 0.0, sensitivity)
+            ranges = "; ".join(
+                f"{arm} {low:.4g} to {high:.4g}" for arm, (low, high) in zip(self.arms, cut.bounds, strict=True)
+            )
+            words += (
+                f", truncated at percentiles {100 * truncate:g} and {100 - 100 * truncate:g} of each arm ({ranges})"
+            )
+        return _Weighting(values, sensitivity, words)
 
     def _results(self, rows: pd.DataFrame) -> ResultTable:
         return result_table(
             rows,
             analysis="propensity",
             contrast=self._contrast,
-            n=len(self.score),
+            n=len(self.treated),
             n_events=int(self.treated.sum()),
-            method=_METHOD,
+            method=self.description,
         )
 
 
-def fit_propensity(
-    data: pd.DataFrame,
-    formula: str,
-    *,
-    treatment_col: str,
-    treated: object,
-    method: Literal["logistic"] = "logistic",
-) -> PropensityFit:
-    """Model the probability of treatment given baseline covariates.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weighting:
+    """Weights, their derivative by the score (by their own logarithm for solved weights), and words for both."""
 
-    Parameters
-    ----------
-    data
-        One row per patient.
-    formula
-        Right-hand side, ``"age_years + isn_rps_class + upcr_g_g"``; an intercept is added.
-    treatment_col
-        Column of the arm, with exactly two levels.
-    treated
-        Its level that counts as treated.
-    method
-        ``"logistic"`` (maximum likelihood) is offered.
-
-    Returns
-    -------
-    PropensityFit
-        Scores, weights, balance and the model itself.
-
-    Raises
-    ------
-    AnalysisError
-        Unknown column, no rows, missing values (never dropped), a single arm or more than two; a covariate that is
-        constant or a combination of others (named); covariates that tell the arms apart without error, so that some
-        patients have no counterpart and coefficients no finite estimate (named).
-    UsageError
-        Unknown ``method``.
-
-    References
-    ----------
-    Rosenbaum PR, Rubin DB. The central role of the propensity score in observational studies for causal effects.
-    Biometrika 1983;70:41-55. doi:10.1093/biomet/70.1.41
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> data = pd.DataFrame({"arm": ["a", "b", "b", "a", "a", "b"], "sex": ["f", "f", "f", "m", "m", "m"]})
-    >>> fit_propensity(data, "sex", treatment_col="arm", treated="a").score.round(4).tolist()
-    [0.3333, 0.3333, 0.3333, 0.6667, 0.6667, 0.6667]
-    """
-    if method != "logistic":
-        raise UsageError("unknown method", where="fit_propensity", got=str(method), remedy="use logistic")
-    require_complete(data, [treatment_col], where="fit_propensity")
-    is_treated = treated_rows(data, treatment_col, treated, where="fit_propensity")
-    design = build_design(formula, data, intercept=True)
-    fit = _fit(design.matrix, design.terms, is_treated, formula)
-    arm = as_text(data[treatment_col])
-    return PropensityFit(
-        score=fit.probability,
-        treated=is_treated,
-        arms=(str(treated), str(arm[~is_treated][0])),
-        terms=design.terms,
-        coefficients=fit.coefficients,
-        covariance=fit.covariance,
-        log_likelihood=fit.log_likelihood,
-        covariates=_covariates(formula, data),
-        _design=design.matrix,
-        _data=data.copy(),
-    )
-
-
-def _fit(matrix: FloatArray, terms: Sequence[str], treated: BoolArray, formula: str) -> LogisticFit:
-    where = f"fit_propensity, formula {formula}"
-    collinear = collinear_columns(matrix)
-    if collinear:
-        raise AnalysisError(
-            "constant or a combination of the other terms",
-            where=where,
-            got=", ".join(terms[index] for index in collinear),
-            remedy="leave these terms out",
-        )
-    fit = fit_logistic(matrix, treated.astype(np.float64))
-    if not fit.converged:
-        separated = separated_columns(matrix, ~treated, treated)
-        raise AnalysisError(
-            "the covariates separate the arms, so the score has no finite estimate",
-            where=where,
-            got=", ".join(terms[index] for index in separated) or "fitted probabilities of 0 or 1",
-            remedy="merge sparse levels, leave the term out, or restrict to patients eligible for both treatments",
-        )
-    return fit
-
-
-def _covariates(formula: str, data: pd.DataFrame) -> tuple[str, ...]:
-    from formulaic import Formula
-
-    needed = set(map(str, Formula(formula).required_variables))
-    return tuple(str(name) for name in data.columns if str(name) in needed)
-
-
-def _describe_weights(estimand: str, stabilized: bool, trim: float | None) -> str:
-    words = f"{'stabilised ' if stabilized else ''}{estimand} weights"
-    return words if trim is None else f"{words}, scores outside [{trim:g}, {1 - trim:g}] trimmed"
+    values: FloatArray
+    sensitivity: FloatArray
+    description: str

@@ -7,11 +7,12 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logit
 
 from analyses.columns import BoolArray, FloatArray
 from cohort.errors import UsageError
 
-Estimand = Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
+Estimand = Literal["ATE", "ATT", "ATC", "ATO", "ATM", "ATEN"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +100,8 @@ def balancing_weights(
         Shape (n,).
     estimand
         Population the weighted contrast speaks of: ``ATE`` everybody (h = 1), ``ATT`` the treated (h = e), ``ATC`` the
-        others (h = 1 - e), ``ATO`` the overlap (h = e (1 - e)), ``ATM`` the matchable (h = min(e, 1 - e)).
+        others (h = 1 - e), ``ATO`` the overlap (h = e (1 - e)), ``ATM`` the matchable (h = min(e, 1 - e)), ``ATEN``
+        those of uncertain treatment, by entropy (h = -e log e - (1 - e) log(1 - e)).
     stabilized
         Multiply ATE weights by the share of the patient's own arm, so that they average one. Normalised contrasts do
         not change; sums of weights do.
@@ -121,7 +123,8 @@ def balancing_weights(
     ----------
     Li F, Morgan KL, Zaslavsky AM. Balancing covariates via propensity score weighting. J Am Stat Assoc
     2018;113:390-400. doi:10.1080/01621459.2016.1260466. Crump RK et al. Biometrika 2009;96:187-199.
-    doi:10.1093/biomet/asn055
+    doi:10.1093/biomet/asn055. Zhou Y, Matsouaka RA, Thomas L. Stat Methods Med Res 2020;29:3721-3756.
+    doi:10.1177/0962280220940334 (ATEN)
 
     Examples
     --------
@@ -155,6 +158,68 @@ def balancing_weights(
     return BalancingWeights(values * factor, slope * factor)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Truncation:
+    """Weights held within percentiles.
+
+    Parameters
+    ----------
+    values
+        Shape (n,).
+    moved
+        Shape (n,), which weights were outside and now stand at a bound.
+    bounds
+        Lower and upper bound of the treated and of the reference arm.
+    """
+
+    values: FloatArray
+    moved: BoolArray
+    bounds: tuple[tuple[float, float], tuple[float, float]]
+
+
+def truncate_weights(weights: FloatArray, treated: BoolArray, share: float) -> Truncation:
+    """Hold the weights of each arm within its percentiles ``share`` and ``1 - share``.
+
+    Nobody is left out, unlike by trimming: the estimand stays and some bias is taken for less variance.
+
+    Parameters
+    ----------
+    weights, treated
+        Shape (n,). Weights of zero (trimmed patients) stay zero and play no part in the percentiles.
+    share
+        Between 0 and 0.5, for instance 0.01.
+
+    Raises
+    ------
+    UsageError
+        ``share`` out of its range.
+
+    References
+    ----------
+    Cole SR, Hernan MA. Constructing inverse probability weights for marginal structural models. Am J Epidemiol
+    2008;168:656-664. doi:10.1093/aje/kwn164
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> weights, treated = np.array([1.0, 2.0, 3.0, 1.0, 1.0]), np.array([True, True, True, False, False])
+    >>> truncate_weights(weights, treated, 0.25).values.tolist()
+    [1.5, 2.0, 2.5, 1.0, 1.0]
+    """
+    if not 0 < share < 0.5:
+        raise UsageError(
+            "truncate must lie between 0 and 0.5", where="weights", got=str(share), remedy="use for instance 0.01"
+        )
+    values = weights.copy()
+    bounds = []
+    for arm in (treated, ~treated):
+        own = arm & (weights > 0)
+        low, high = np.quantile(weights[own], [share, 1 - share]) if own.any() else (0.0, 0.0)
+        values[own] = np.clip(weights[own], low, high)
+        bounds.append((float(low), float(high)))
+    return Truncation(values, values != weights, (bounds[0], bounds[1]))
+
+
 def effective_size(weights: FloatArray) -> float:
     """Return Kish's effective sample size, ``sum(w)^2 / sum(w^2)``.
 
@@ -182,4 +247,6 @@ def _tilt(score: FloatArray, estimand: Estimand) -> tuple[FloatArray, FloatArray
         return 1 - score, -one
     if estimand == "ATO":
         return score * (1 - score), 1 - 2 * score
+    if estimand == "ATEN":
+        return np.asarray(-score * np.log(score) - (1 - score) * np.log1p(-score)), np.asarray(-logit(score))
     return np.minimum(score, 1 - score), np.where(score <= 0.5, 1.0, -1.0)
