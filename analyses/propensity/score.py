@@ -77,6 +77,11 @@ class PropensityFit:
     _data: pd.DataFrame = field(repr=False)
 
     @property
+    def data(self) -> pd.DataFrame:
+        """The data of the fit, missing covariates filled in if that was asked for."""
+        return self._data
+
+    @property
     def score(self) -> FloatArray:
         """Fitted probability of treatment, shape (n,), in the row order of the data.
 
