@@ -388,7 +388,7 @@ class PropensityFit:
             made = balancing_weights(self.score, self.treated, estimand=wanted, stabilized=stabilized, trim=trim)
             values, sensitivity = made.values, made.slope
         else:
-            factor = self._solved.factor(self.treated, stabilized=stabilized, trim=trim)
+            factor = self._solved.factor(self.treated, estimand=wanted, stabilized=stabilized, trim=trim)
             values, sensitivity = self._solved.values * factor, factor
         values = check_weights(values, self.treated, where="weights")
         if truncate is not None:

@@ -39,14 +39,18 @@ class SolvedWeights:
     gradient: FloatArray
     influence: FloatArray
 
-    def factor(self, treated: BoolArray, *, stabilized: bool, trim: float | None) -> FloatArray:
+    def factor(self, treated: BoolArray, *, estimand: Estimand, stabilized: bool, trim: float | None) -> FloatArray:
         """Return what stabilising multiplies each weight by, shape (n,).
 
         Raises
         ------
         UsageError
-            Asked to trim by a score there is not, or to stabilise weights that already average one in an arm.
+            Asked to trim by a score there is not, or to stabilise other than ATE weights.
         """
+        if stabilized and estimand != "ATE":
+            raise UsageError(
+                "only ATE weights can be stabilised", where="weights", got=estimand, remedy="leave stabilized=False"
+            )
         if trim is not None:
             raise UsageError(
                 "entropy balancing has no score to trim by",
@@ -181,7 +185,9 @@ def _tilted(
         return tilted
     everybody, nobody = np.ones(len(inside), dtype=np.bool_), np.zeros(len(inside), dtype=np.bool_)
     centred = inside[:, 1:] - totals[1:] / totals[0]
-    beyond = separated_columns(centred, nobody, everybody)
+    # Means outside the range of a single term say it most plainly; failing that, a combination of terms is beyond.
+    alone = np.flatnonzero((centred.min(axis=0) >= 0) | (centred.max(axis=0) <= 0))
+    beyond = tuple(alone.tolist()) or separated_columns(centred, nobody, everybody)
     raise AnalysisError(
         f"no positive weights of the arm {arm} reach the covariate means asked for",
         where=where,
