@@ -8,6 +8,7 @@ from analyses.figures.cumulative_incidence import plot_cumulative_incidence
 from analyses.figures.distributions import plot_distributions
 from analyses.figures.forest import plot_hazard_ratios, plot_risk_differences
 from analyses.figures.love import plot_balance
+from analyses.figures.overlap import plot_overlap
 from analyses.figures.response_rates import plot_response_rates
 from analyses.figures.response_states import plot_response_states
 from analyses.figures.state_occupancy import plot_state_occupancy
@@ -24,6 +25,7 @@ __all__ = [
     "plot_cumulative_incidence",
     "plot_distributions",
     "plot_hazard_ratios",
+    "plot_overlap",
     "plot_response_rates",
     "plot_response_states",
     "plot_risk_differences",

@@ -1,13 +1,16 @@
-"""The love plot: standardised mean differences of the covariates before and after weighting."""
+"""The love plot: standardised mean differences of the covariates before and after each adjustment."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from analyses.figures.labels import contrast_arms, covariate_label
 from analyses.figures.selection import rows_of
-from analyses.figures.style import BLUE, FAINT, VERMILLION, house_style, new_figure
+from analyses.figures.style import BLUE, FAINT, GREEN, ORANGE, PURPLE, SKY, VERMILLION, house_style, new_figure
+from cohort.errors import AnalysisError
 from cohort.results import ResultTable
 
 if TYPE_CHECKING:
@@ -17,14 +20,18 @@ BALANCE_LIMIT = 0.1
 """Absolute standardised mean difference below which arms are customarily called balanced (doi:10.1002/sim.3697)."""
 
 
+_LOOKS = ((BLUE, "D"), (GREEN, "^"), (PURPLE, "s"), (ORANGE, "v"), (SKY, "P"))
+
+
 def plot_balance(table: ResultTable, *, arms: Mapping[str, str]) -> Axes:
-    """Draw each covariate's standardised mean difference, unadjusted and weighted.
+    """Draw each covariate's standardised mean difference, unadjusted and under each adjustment.
 
     Parameters
     ----------
     table
         ``propensity_balance``: rows ``statistic="smd_unadjusted"`` and ``"smd_adjusted"`` by ``term``, with the
-        ``contrast``. A missing difference (a covariate that does not vary) leaves its line empty.
+        ``contrast``; adjustments are told apart by ``population``, which names them. A missing difference (a covariate
+        that does not vary) leaves its line empty.
     arms
         Code to label.
 
@@ -37,7 +44,7 @@ def plot_balance(table: ResultTable, *, arms: Mapping[str, str]) -> Axes:
     Raises
     ------
     AnalysisError
-        A table without these rows.
+        A table without these rows, or with more than five adjustments.
 
     Examples
     --------
@@ -48,7 +55,17 @@ def plot_balance(table: ResultTable, *, arms: Mapping[str, str]) -> Axes:
     ['Age, years']
     """
     before = rows_of(table, "smd_unadjusted", where="plot_balance").set_index("term")["estimate"]
-    after = rows_of(table, "smd_adjusted", where="plot_balance").set_index("term")["estimate"]
+    adjusted = rows_of(table, "smd_adjusted", where="plot_balance")
+    after = {
+        name: rows.set_index("term")["estimate"] for name, rows in adjusted.groupby(_adjustment(adjusted), sort=False)
+    }
+    if len(after) > len(_LOOKS):
+        raise AnalysisError(
+            "too many adjustments to tell apart",
+            where="plot_balance, column population",
+            got=", ".join(map(str, after)),
+            remedy=f"draw at most {len(_LOOKS)}",
+        )
     terms = list(before.abs().sort_values(ascending=False, kind="stable").index)
     contrast = str(table.frame["contrast"].dropna().iloc[0]) if table.frame["contrast"].notna().any() else ""
     first, second = (arms.get(code, code) for code in contrast_arms(contrast))
@@ -71,20 +88,25 @@ def plot_balance(table: ResultTable, *, arms: Mapping[str, str]) -> Axes:
             color=VERMILLION,
             label="Before weighting",
         )
-        axes.plot(
-            after.reindex(terms).to_numpy(),
-            places,
-            linestyle="none",
-            marker="D",
-            markersize=4.5,
-            color=BLUE,
-            label="After weighting",
-        )
+        for (name, values), (colour, marker) in zip(after.items(), _LOOKS, strict=False):
+            axes.plot(
+                values.reindex(terms).to_numpy(),
+                places,
+                linestyle="none",
+                marker=marker,
+                markersize=4.5,
+                color=colour,
+                label=str(name),
+            )
         axes.set_yticks(places, [covariate_label(term) for term in terms], fontsize=8.5)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(terms) - 0.4, -0.6)
         axes.spines["left"].set_visible(False)
         direction = f"\n← higher on {second}   |   higher on {first} →" if contrast else ""
         axes.set_xlabel(f"Standardised mean difference{direction}", fontsize=8.5)
-        figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        figure.legend(loc="outside upper center", ncols=2 if len(after) == 1 else 3, frameon=False)
     return axes
+
+
+def _adjustment(rows: pd.DataFrame) -> pd.Series[str]:
+    return rows["population"].fillna("After weighting")
