@@ -37,6 +37,7 @@ from analyses.survival import fit_cox  # noqa: E402
 COVARIATES = ["a", "b", "c", "d", "e", "f"]
 FORMULA = " + ".join(COVARIATES)
 REFITS = 500
+COMPILED_UP_TO = 10_000
 R_PROGRAM = """
 suppressPackageStartupMessages(library(survival))
 chain <- function(d, robust = TRUE) {
@@ -99,7 +100,11 @@ class Waiting:
 def kernel_chain(design, treated, years, events):
     """Return the robust error of the weighted log hazard ratio, from arrays."""
     score = fit_logistic(design, treated).probability
-    problem = cox_problem(treated[:, None], years, events, weights=1 / np.where(treated == 1, score, 1 - score))
+    weights = 1 / np.where(treated == 1, score, 1 - score)
+    if len(treated) < COMPILED_UP_TO:
+        fit = fit_replicates(treated[:, None], years, events, weights=weights[None, :], robust=True)
+        return np.sqrt(fit.robust_variance[0, 0, 0])
+    problem = cox_problem(treated[:, None], years, events, weights=weights)
     solution = maximise(problem)
     return np.sqrt(robust_variance(problem, solution.coefficients, solution.variance, None)[0, 0])
 

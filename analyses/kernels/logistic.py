@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.lapack import dposv
 from scipy.special import expit
 
 FloatArray = npt.NDArray[np.float64]
@@ -84,24 +85,32 @@ def fit_logistic(design: FloatArray, outcome: FloatArray) -> LogisticFit:
     """
     # Steps are taken in an orthonormal basis: a calendar year beside an intercept ruins the information matrix itself.
     basis, triangle = np.linalg.qr(design)
-    eta = np.zeros(len(outcome))
-    probability, information = _information(basis, eta)
+    # At zero every probability is a half and the information a quarter of the identity.
+    step = 4.0 * (basis.T @ (outcome - 0.5))
+    within = step
     converged = False
-    iteration = 0
-    while not converged and iteration < _MAX_ITERATIONS:
-        iteration += 1
-        step = basis @ np.linalg.solve(information, basis.T @ (outcome - probability))
-        converged = float(np.max(np.abs(step))) <= _ETA_TOLERANCE
-        eta = eta + step
-        if float(np.max(np.abs(eta))) > _LARGEST_ETA:
-            converged = False
+    iteration = 1
+    while True:
+        eta = basis @ within
+        if float(np.abs(eta).max()) > _LARGEST_ETA:
+            probability = expit(eta)
             break
-        probability, information = _information(basis, eta)
+        probability = expit(eta)
+        information = (basis * (probability * (1 - probability))[:, None]).T @ basis
+        # Rows of the basis are no longer than one, so no linear predictor moves by more than the length of the step.
+        converged = float(step @ step) <= _ETA_TOLERANCE**2
+        if converged or iteration == _MAX_ITERATIONS:
+            break
+        iteration += 1
+        step, failed = dposv(information, basis.T @ (outcome - probability))[1:]
+        if failed:
+            break
+        within = within + step
     back = np.linalg.inv(triangle)
-    covariance = np.full(information.shape, np.nan)
+    covariance = np.full(triangle.shape, np.nan)
     if converged:
         covariance = np.asarray(back @ np.linalg.inv(information) @ back.T, dtype=np.float64)
-    coefficients = np.asarray(back @ (basis.T @ eta), dtype=np.float64)
+    coefficients = np.asarray(back @ within, dtype=np.float64)
     log_likelihood = float(np.sum(outcome * eta - np.logaddexp(0.0, eta)))
     return LogisticFit(coefficients, covariance, probability, log_likelihood, iteration, converged)
 
@@ -207,8 +216,3 @@ def separated_columns(design: FloatArray, lower: BoolArray, upper: BoolArray) ->
     if float((signed @ direction).sum()) <= _DIRECTION_TOLERANCE:
         return ()
     return tuple(int(index) for index in np.flatnonzero(np.abs(direction) > _DIRECTION_TOLERANCE))
-
-
-def _information(basis: FloatArray, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
-    probability = expit(eta)
-    return probability, (basis * (probability * (1 - probability))[:, None]).T @ basis

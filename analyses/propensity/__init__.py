@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from analyses.propensity.balance import balance_table, covariate_balance
+from analyses.propensity.balance import covariate_balance
+from analyses.propensity.balance_layout import balance_table
 from analyses.propensity.fitting import fit_propensity
 from analyses.propensity.matched_sample import Matching
 from analyses.propensity.matching import match_patients

@@ -9,8 +9,8 @@ same way, as zeros and ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -49,67 +49,9 @@ _NO_VARIATION = "no variation in either arm, or fewer than two patients in one"
 _NO_SCALE = "no variation in the arm that sets the scale"
 
 __all__ = [
-    "SMD_METHOD", "Covariate", "Measure", "balance_rows", "balance_table", "check_weights", "covariate_balance",
-    "expand_covariates", "sample_variance", "standardised_difference", "variance_ratio",
+    "SMD_METHOD", "Measure", "balance_rows", "check_weights", "covariate_balance", "sample_variance",
+    "standardised_difference", "variance_ratio",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Covariate:
-    """One numeric column of a covariate as balance is measured on it.
-
-    Parameters
-    ----------
-    term
-        Name, ``isn_rps_class=V`` for a level, the column's name for a number or a boolean.
-    values
-        Shape (n,).
-    is_numeric
-        Whether it is a measurement rather than the indicator of a level.
-    """
-
-    term: str
-    values: FloatArray
-    is_numeric: bool
-
-
-def expand_covariates(data: pd.DataFrame, variables: Sequence[str]) -> tuple[Covariate, ...]:
-    """Turn variables into the columns on which balance is measured.
-
-    Parameters
-    ----------
-    data
-        One row per patient, without missing values in ``variables``.
-    variables
-        Numeric columns stay as they are; a boolean one gives the indicator of True; any other gives one indicator per
-        level, the reference level included.
-
-    Returns
-    -------
-    tuple of Covariate
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> data = pd.DataFrame({"sex": ["female", "male"], "diabetes": [True, False], "age_years": [30, 40]})
-    >>> [covariate.term for covariate in expand_covariates(data, ["sex", "diabetes", "age_years"])]
-    ['sex=female', 'sex=male', 'diabetes', 'age_years']
-    """
-    return tuple(_each_covariate(data, variables))
-
-
-def _each_covariate(data: pd.DataFrame, variables: Sequence[str]) -> Iterator[Covariate]:
-    """One at a time: a million patients by many levels need not be in memory together."""
-    for name in variables:
-        column = data[name]
-        if pd.api.types.is_bool_dtype(column):
-            yield Covariate(name, np.asarray(column.to_numpy(), dtype=np.float64), False)
-        elif pd.api.types.is_numeric_dtype(column):
-            yield Covariate(name, np.asarray(column.to_numpy(), dtype=np.float64), True)
-        else:
-            levels, codes = ordered_levels(column)
-            for place, level in enumerate(levels):
-                yield Covariate(f"{name}={level}", (codes == place).astype(np.float64), False)
 
 
 def covariate_balance(
@@ -129,7 +71,8 @@ def covariate_balance(
     data
         One row per patient.
     variables
-        Columns to measure, see :func:`expand_covariates`.
+        Columns to measure. Numeric ones are measured as they are; a boolean one by the share of True (term: its name);
+        any other by the share of each level, the reference level included (``isn_rps_class=V``).
     treatment_col, treated
         Column of the arm (two levels) and its treated level.
     weights
@@ -207,115 +150,126 @@ def balance_rows(
         )
     require_complete(data, variables, where="balance")
     scale = _SCALES.get(estimand, "pooled")
+    given: dict[str, tuple[FloatArray | None, str]] = {"\0": (None, "")}
+    given.update(weightings)
     rows: list[dict[str, object]] = []
-    for covariate in _each_covariate(data, variables):
-        for measure in measures:
-            if measure == "variance_ratio" and not covariate.is_numeric:
-                continue
-            for population, weights, words in [
-                ("", None, ""),
-                *((name, values, said) for name, (values, said) in weightings.items()),
-            ]:
-                suffix = "unadjusted" if weights is None else "adjusted"
-                shared = {"term": covariate.term, "population": population or None}
-                if measure == "mean":
-                    rows += [shared | row for row in _means(covariate, treated, weights, arms, suffix, words)]
+    for name in variables:
+        for term, is_numeric, describe in _described(data, name, treated, [weights for weights, _ in given.values()]):
+            for measure in measures:
+                if measure == "variance_ratio" and not is_numeric:
                     continue
-                value = _measured(measure, covariate, treated, weights, scale)
-                method = _SMD_METHODS[scale] if measure == "smd" else _METHODS[measure]
-                flat = _NO_SCALE if measure == "smd" and scale != "pooled" else _NO_VARIATION
-                rows.append(
-                    shared
-                    | {
-                        "statistic": f"{measure}_{suffix}",
-                        "estimate": value,
-                        "method": f"{method}; {words}" if words else method,
-                        "note": flat if np.isnan(value) else None,
-                    }
-                )
+                for place, (population, (weights, words)) in enumerate(given.items()):
+                    suffix = "unadjusted" if weights is None else "adjusted"
+                    shared = {"term": term, "population": None if weights is None else population or None}
+                    if measure == "mean":
+                        shared["method"] = words or "as observed"
+                        rows += [shared | row for row in _means(describe, is_numeric, place, arms, suffix)]
+                        continue
+                    value = describe(measure, place, scale)
+                    method = _SMD_METHODS[scale] if measure == "smd" else _METHODS[measure]
+                    flat = _NO_SCALE if measure == "smd" and scale != "pooled" else _NO_VARIATION
+                    rows.append(
+                        shared
+                        | {
+                            "statistic": f"{measure}_{suffix}",
+                            "estimate": value,
+                            "method": f"{method}; {words}" if words else method,
+                            "note": flat if np.isnan(value) else None,
+                        }
+                    )
     return rows
 
 
-def _measured(measure: str, covariate: Covariate, treated: BoolArray, weights: FloatArray | None, scale: str) -> float:
-    values = covariate.values
+_Describe = Callable[[str, int, str], float]
+"""From a measure (or ``mean treated``, ``sd reference`` ...), the place of a weighting and a scale to a number."""
+
+
+def _described(
+    data: pd.DataFrame, name: str, treated: BoolArray, weightings: Sequence[FloatArray | None]
+) -> Iterator[tuple[str, bool, _Describe]]:
+    """Yield each term of a variable with what measures it: one at a time, so that memory does not grow with them."""
+    column = data[name]
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        values = np.asarray(column.to_numpy(), dtype=np.float64)
+        yield name, True, partial(_of_numbers, values, treated, weightings)
+        return
+    if pd.api.types.is_bool_dtype(column):
+        terms, codes = {1: name}, np.asarray(column.to_numpy(), dtype=np.intp)
+    else:
+        levels, codes = ordered_levels(column)
+        terms = {place: f"{name}={level}" for place, level in enumerate(levels)}
+    counts = len(terms) + 1
+    sizes = (int(treated.sum()), int((~treated).sum()))
+    shares = [_shares(codes, treated, weights, counts) for weights in weightings]
+    for place, term in terms.items():
+        yield term, False, partial(_of_shares, [(one[place], zero[place]) for one, zero in shares], sizes)
+
+
+def _shares(
+    codes: npt.NDArray[np.intp], treated: BoolArray, weights: FloatArray | None, counts: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the share of each level in the treated and in the reference arm."""
+    cells = codes + counts * ~treated
+    totals = np.bincount(cells, weights, minlength=2 * counts).reshape(2, counts)
+    one, zero = totals / totals.sum(axis=1, keepdims=True)
+    return one, zero
+
+
+def _of_numbers(
+    values: FloatArray,
+    treated: BoolArray,
+    weightings: Sequence[FloatArray | None],
+    measure: str,
+    place: int,
+    scale: str,
+) -> float:
+    weights = weightings[place]
     if measure == "smd":
         return standardised_difference(values, treated, weights, scale=scale)
     if measure == "variance_ratio":
         return variance_ratio(values, treated, weights)
-    if covariate.is_numeric:
-        return (kolmogorov_smirnov if measure == "ks" else overlapping_coefficient)(values, treated, weights)
-    # The distribution functions of an indicator differ by the shares, and its densities are the shares themselves.
-    one, zero = (_mean(values[arm], None if weights is None else weights[arm]) for arm in (treated, ~treated))
-    return abs(one - zero) if measure == "ks" else 1 - abs(one - zero)
+    if measure == "ks":
+        return kolmogorov_smirnov(values, treated, weights)
+    if measure == "overlap":
+        return overlapping_coefficient(values, treated, weights)
+    own = treated if measure.endswith(" treated") else ~treated
+    case = np.ones(int(own.sum())) if weights is None else weights[own]
+    if measure.startswith("mean"):
+        return float(np.average(values[own], weights=case))
+    return float(np.sqrt(weighted_variance(values[own], case)))
 
 
-def _mean(values: FloatArray, weights: FloatArray | None) -> float:
-    return float(np.average(values, weights=weights))
+def _of_shares(
+    shares: Sequence[tuple[float, float]], sizes: tuple[int, int], measure: str, place: int, scale: str
+) -> float:
+    one, zero = shares[place]
+    if measure == "smd":
+        return _difference_of_shares(shares[0], sizes, one - zero, scale)
+    if measure == "ks":  # the distribution functions of an indicator differ by the shares
+        return float(abs(one - zero))
+    if measure == "overlap":  # and its densities are the shares themselves
+        return float(1 - abs(one - zero))
+    return float(one if measure.endswith(" treated") else zero)
+
+
+def _difference_of_shares(before: tuple[float, float], sizes: tuple[int, int], difference: float, scale: str) -> float:
+    """Return the standardised difference of an indicator from its shares: the same as from zeros and ones."""
+    if min(sizes) < 2:
+        return float("nan")
+    one, zero = (n / (n - 1) * share * (1 - share) for share, n in zip(before, sizes, strict=True))
+    variance = {"pooled": (one + zero) / 2, "treated": one, "reference": zero}[scale]
+    return float(difference / np.sqrt(variance)) if variance > 0 else float("nan")
 
 
 def _means(
-    covariate: Covariate,
-    treated: BoolArray,
-    weights: FloatArray | None,
-    arms: tuple[str, str],
-    suffix: str,
-    words: str,
+    describe: _Describe, is_numeric: bool, place: int, arms: tuple[str, str], suffix: str
 ) -> Iterator[dict[str, object]]:
-    for name, arm in zip(arms, (treated, ~treated), strict=True):
-        values, own = covariate.values[arm], np.ones(int(arm.sum())) if weights is None else weights[arm]
-        row = {"group": name, "method": words or "as observed"}
-        yield row | {"statistic": f"mean_{suffix}", "estimate": _mean(values, own)}
-        if covariate.is_numeric:
-            variance = weighted_variance(values, own)
-            note = "fewer than two patients with weight" if np.isnan(variance) else None
-            yield row | {"statistic": f"sd_{suffix}", "estimate": float(np.sqrt(variance)), "note": note}
-
-
-def balance_table(balance: ResultTable, *, digits: int = 2) -> pd.DataFrame:
-    """Lay out balance the way a journal prints it: one line per covariate, text ready to print.
-
-    Parameters
-    ----------
-    balance
-        Rows of :func:`covariate_balance` or :meth:`PropensityFit.balance`, whichever measures there are.
-    digits
-        Decimals.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``Covariate``; then for the patients as observed and for each weighting the columns there are rows for: the mean
-        (SD) or percentage of each arm, ``SMD``, ``Variance ratio``, ``KS``, ``Overlap``, headed ``Unweighted: SMD``,
-        ``Weighted: SMD`` or the name of the weighting. What was not estimated is an en dash.
-
-    Examples
-    --------
-    >>> data = pd.DataFrame({"arm": ["a", "a", "b", "b"], "age_years": [1.0, 3.0, 0.0, 2.0]})
-    >>> table = covariate_balance(data, ["age_years"], treatment_col="arm", treated="a", measures=("mean", "smd"))
-    >>> balance_table(table).iloc[0].tolist()
-    ['age_years', '2.00 (1.41)', '1.00 (1.41)', '0.71']
-    """
-    headings = {"smd": "SMD", "variance_ratio": "Variance ratio", "ks": "KS", "overlap": "Overlap"}
-    lines: dict[str, dict[str, str]] = {}
-    frame = balance.frame
-    measured = set(frame.loc[frame["statistic"].str.startswith("sd_"), "term"])
-    for row in frame.to_dict("records"):
-        measure, _, suffix = str(row["statistic"]).rpartition("_")
-        given = "" if pd.isna(row["population"]) else str(row["population"])
-        heading = "Unweighted" if suffix == "unadjusted" else given or "Weighted"
-        line = lines.setdefault(str(row["term"]), {"Covariate": str(row["term"])})
-        number = "–" if np.isnan(row["estimate"]) else f"{row['estimate']:.{digits}f}"
-        if measure == "sd":
-            line[f"{heading}: {row['group']}"] += f" ({number})"
-        elif measure == "mean":
-            share = row["term"] not in measured and not np.isnan(row["estimate"])
-            line[f"{heading}: {row['group']}"] = f"{100 * row['estimate']:.1f} %" if share else number
-        else:
-            line[f"{heading}: {headings[measure]}"] = number
-    table = pd.DataFrame(list(lines.values()))
-    order = sorted(table.columns[1:], key=lambda name: not str(name).startswith("Unweighted"))
-    weightings = list(dict.fromkeys(str(name).split(": ")[0] for name in order))
-    return table[["Covariate", *sorted(order, key=lambda name: weightings.index(str(name).split(": ")[0]))]].fillna("")
+    for name, which in zip(arms, ("treated", "reference"), strict=True):
+        yield {"group": name, "statistic": f"mean_{suffix}", "estimate": describe(f"mean {which}", place, "")}
+        if is_numeric:
+            spread = describe(f"sd {which}", place, "")
+            note = "fewer than two patients with weight" if np.isnan(spread) else None
+            yield {"group": name, "statistic": f"sd_{suffix}", "estimate": spread, "note": note}
 
 
 def check_weights(weights: object, treated: BoolArray, *, where: str) -> FloatArray:

@@ -118,8 +118,7 @@ def fit_propensity(
     is_treated = treated_rows(data, treatment_col, treated, where=_WHERE)
     frame, extended = (data.copy(), formula) if missing == "refuse" else with_missing_indicators(data, formula)
     design = build_design(extended, frame, intercept=True)
-    arm = as_text(data[treatment_col])
-    arms = (str(treated), str(arm[np.argmin(is_treated)]))
+    arms = (str(treated), str(data[treatment_col].iloc[int(np.argmin(is_treated))]))
     own: Estimand = estimand or "ATE"
     words = _WORDS[method].format(folds=folds)
     remark: str | None = None

@@ -8,8 +8,8 @@ import pytest
 
 from analyses.comparison import weighted_rates
 from analyses.kernels.logistic import collinear_columns, fit_logistic, separated_columns
-from analyses.propensity import PropensityFit, fit_propensity
-from analyses.propensity.balance import expand_covariates, variance_ratio
+from analyses.propensity import PropensityFit, covariate_balance, fit_propensity
+from analyses.propensity.balance import variance_ratio
 from analyses.propensity.weights import balancing_weights
 from cohort.errors import AnalysisError, UsageError
 
@@ -241,8 +241,13 @@ class TestBalance:
         assert frame[frame["statistic"] == "smd_unadjusted"]["note"].notna().all()
 
     def test_number_kinds(self, data: pd.DataFrame) -> None:
-        kinds = {c.term: c.is_numeric for c in expand_covariates(data, ["age_years", "hypertension", "isn_rps_class"])}
-        assert kinds == {"age_years": True, "hypertension": False, "isn_rps_class=IV": False, "isn_rps_class=V": False}
+        table = covariate_balance(
+            data, ["age_years", "hypertension", "isn_rps_class"], treatment_col="arm", treated="t"
+        ).frame
+        assert list(dict.fromkeys(table["term"])) == [
+            "age_years", "hypertension", "isn_rps_class=IV", "isn_rps_class=V",
+        ]  # fmt: skip
+        assert set(table.loc[table["statistic"] == "variance_ratio_unadjusted", "term"]) == {"age_years"}
 
 
 class TestWeightedRates:
