@@ -135,9 +135,9 @@ def balance_rows(
     treated: BoolArray,
     weightings: Mapping[str, tuple[FloatArray, str]],
     *,
-    estimand: Estimand,
+    estimand: str,
     measures: Sequence[Measure],
-    arms: tuple[str, str] = ("treated", "reference"),
+    arms: tuple[str, str],
 ) -> list[dict[str, object]]:
     """Return the rows of :func:`covariate_balance` for arrays: ``weightings`` holds checked weights and their words."""
     unknown = [measure for measure in measures if measure not in get_args(Measure)]

@@ -14,7 +14,7 @@ def balance_table(balance: ResultTable, *, digits: int = 2) -> pd.DataFrame:
     Parameters
     ----------
     balance
-        Rows of :func:`analyses.propensity.covariate_balance` or :meth:`PropensityFit.balance`, whichever measures there are.
+        Rows of :func:`analyses.propensity.covariate_balance` or :meth:`PropensityFit.balance`, of whichever measures.
     digits
         Decimals.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analyses.columns import BoolArray, FloatArray, as_text, require_complete, treated_rows
-from analyses.propensity.balance import balance_table
+from analyses.propensity.balance import balance_rows
 from analyses.propensity.weights import effective_size
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, result_table
@@ -293,7 +293,8 @@ class Matching:
         Returns
         -------
         ResultTable
-            See :func:`analyses.propensity.balance.balance_table`; ``smd_adjusted`` is with the weights of the matching.
+            See :func:`analyses.propensity.covariate_balance`; ``smd_adjusted`` is with the weights of the matching and
+            over the standard deviation that belongs to the estimand.
 
         Raises
         ------
@@ -307,14 +308,16 @@ class Matching:
             raise UsageError(
                 "no covariates named", where="balance", got="variables=None", remedy="pass variables=[...]"
             )
-        return balance_table(
+        rows = balance_rows(
             self._data,
             chosen,
             self.treated,
-            self.weights,
-            contrast=self._contrast,
-            weighting=f"{self.estimand} weights of the {self.method}",
+            {"": (self.weights, f"{self.estimand} weights of the {self.method}")},
+            estimand=self.estimand,
+            measures=("smd", "variance_ratio"),
+            arms=self.arms,
         )
+        return result_table(rows, analysis="propensity", contrast=self._contrast, n=len(self._data))
 
     def tidy(self) -> ResultTable:
         """Return who was matched, who was not and why, and how near.

@@ -215,6 +215,7 @@ class PropensityFit:
             {"": (values, words)},
             estimand=estimand or self.estimand or "ATE",
             measures=measures,
+            arms=self.arms,
         )
         return result_table(rows, analysis="propensity", contrast=self._contrast, n=len(self._data))
 
