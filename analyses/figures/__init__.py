@@ -6,8 +6,10 @@ from analyses.figures.causal_diagram import plot_causal_diagram
 from analyses.figures.correlations import plot_correlations
 from analyses.figures.cumulative_incidence import plot_cumulative_incidence
 from analyses.figures.distributions import plot_distributions
-from analyses.figures.forest import plot_hazard_ratios, plot_risk_differences
+from analyses.figures.forest import plot_hazard_ratios, plot_risk_differences, plot_subgroup_ratios
+from analyses.figures.geometric_means import plot_proteinuria_course
 from analyses.figures.love import plot_balance
+from analyses.figures.mean_events import plot_mean_events
 from analyses.figures.overlap import plot_overlap
 from analyses.figures.response_rates import plot_response_rates
 from analyses.figures.response_states import plot_response_states
@@ -16,6 +18,7 @@ from analyses.figures.survival_curves import plot_survival
 from analyses.figures.svg import figure_svg
 from analyses.figures.swimmer import plot_swimmer
 from analyses.figures.trajectories import plot_trajectories
+from analyses.figures.visit_strategies import plot_visit_strategies
 
 __all__ = [
     "figure_svg",
@@ -25,12 +28,16 @@ __all__ = [
     "plot_cumulative_incidence",
     "plot_distributions",
     "plot_hazard_ratios",
+    "plot_mean_events",
     "plot_overlap",
+    "plot_proteinuria_course",
     "plot_response_rates",
     "plot_response_states",
     "plot_risk_differences",
     "plot_state_occupancy",
+    "plot_subgroup_ratios",
     "plot_survival",
     "plot_swimmer",
     "plot_trajectories",
+    "plot_visit_strategies",
 ]

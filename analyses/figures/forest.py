@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyses.figures.formatting import exponential, interval
-from analyses.figures.labels import contrast_arms, in_words, outcome_label, visit_label
+from analyses.figures.formatting import count, exponential, interval
+from analyses.figures.labels import contrast_arms, model_label, outcome_label, visit_label
 from analyses.figures.selection import rows_of
 from analyses.figures.style import BLUE, FAINT, GREEN, INK, PURPLE, VERMILLION, house_style, new_figure
 from cohort.errors import AnalysisError
@@ -39,6 +39,8 @@ class _Line:
     low: float
     high: float
     text: str
+    reason: str = ""
+    """Why there is no estimate; written where it would stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def plot_risk_differences(tables: Mapping[str, ResultTable], *, arms: Mapping[st
     return panels
 
 
-def plot_hazard_ratios(table: ResultTable, *, treated: str, arms: Mapping[str, str]) -> Axes:
+def plot_hazard_ratios(table: ResultTable, *, treated: str, arms: Mapping[str, str], counted: str = "events") -> Axes:
     """Draw the hazard ratio of the treated arm from each model, on a logarithmic axis.
 
     Parameters
@@ -117,6 +119,8 @@ def plot_hazard_ratios(table: ResultTable, *, treated: str, arms: Mapping[str, s
         Code of the arm whose hazard is the numerator.
     arms
         Code to label, of two arms.
+    counted
+        What a ratio below 1 means fewer of.
 
     Returns
     -------
@@ -144,12 +148,63 @@ def plot_hazard_ratios(table: ResultTable, *, treated: str, arms: Mapping[str, s
         raise AnalysisError("no term of the arm", where=where, remedy="fit a model that holds the arm")
     reference = _only(pd.Series([code for code in arms if code != treated], dtype="object"), f"{where}, arms")
     first, second = _labels(f"{treated} v {reference}", arms, where)
-    lines = tuple(_Line(in_words(str(row["population"])), *_ratio(row)) for _, row in rows.iterrows())
+    lines = tuple(_Line(model_label(str(row["population"])), *_ratio(row)) for _, row in rows.iterrows())
+    return _draw_ratios(lines, f"← fewer {counted} on {first}   |   fewer on {second} →")
+
+
+def plot_subgroup_ratios(
+    table: ResultTable, *, arms: Mapping[str, str], reasons: Mapping[str, str] | None = None
+) -> Axes:
+    """Draw the hazard ratio of the treated arm in all patients and within each subgroup.
+
+    Parameters
+    ----------
+    table
+        ``subgroup_hazards``: rows ``statistic="log_hazard_ratio"`` with ``contrast``, ``population`` "all patients" or
+        "subgroup", and the subgroup in ``group``.
+    arms
+        Code to label.
+    reasons
+        Subgroup to why it has no estimate, in few words; written in the line, which then holds no point.
+
+    Returns
+    -------
+    Axes
+        One line a subgroup, with patients and events in brackets and the ratio beside it.
+
+    Raises
+    ------
+    AnalysisError
+        A table without these rows, more than one contrast, or an arm that is not in ``arms``.
+
+    Examples
+    --------
+    >>> from cohort.results import result_table
+    >>> row = {"population": "subgroup", "group": "IV", "contrast": "a v b", "estimate": 0.1, "n": 80, "n_events": 17}
+    >>> table = result_table([row], statistic="log_hazard_ratio")
+    >>> axes = plot_subgroup_ratios(table, arms={"a": "Arm A", "b": "Arm B"})
+    >>> axes.get_yticklabels()[0].get_text()
+    'IV (80; 17)'
+    """
+    where = "plot_subgroup_ratios"
+    rows = rows_of(table, "log_hazard_ratio", where=where)
+    first, second = _labels(_only(rows["contrast"], where), arms, where)
+    known = reasons or {}
+    lines = []
+    for _, row in rows.iterrows():
+        everybody = pd.isna(row["group"])
+        name = "All patients" if everybody else str(row["group"])
+        label = f"{name} ({count(row['n'])}; {count(row['n_events'])})"
+        lines.append(_Line(label, *_ratio(row), reason="" if everybody else known.get(name, "")))
+    return _draw_ratios(lines, f"← fewer events on {first}   |   fewer on {second} →")
+
+
+def _draw_ratios(lines: Sequence[_Line], ends: str) -> Axes:
     with house_style():
-        (axes,) = _draw([_Group("", lines)], null=1.0)
+        (axes,) = _draw([_Group("", tuple(lines))], null=1.0)
         axes.set_xscale("log")
         _plain_ratio_ticks(axes)
-        axes.set_xlabel(f"Hazard ratio (log scale)\n← fewer events on {first}   |   fewer on {second} →", fontsize=8.5)
+        axes.set_xlabel(f"Hazard ratio (log scale)\n{ends}", fontsize=8.5)
     return axes
 
 
@@ -216,6 +271,9 @@ def _draw_group(axes: Axes, group: _Group) -> None:
         if not math.isnan(line.estimate):
             axes.plot([line.low, line.high], [place, place], color=group.colour, linewidth=1.4)
             axes.plot(line.estimate, place, marker=group.marker, markersize=5, color=group.colour)
+        elif line.reason:
+            axes.text(0.5, place, line.reason, transform=axes.get_yaxis_transform(), ha="center", va="center",
+                      fontsize=8, color=FAINT)  # fmt: skip
         axes.text(1.03, place, line.text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     axes.set_title(group.heading, loc="left", fontsize=9)
     axes.set_yticks(range(len(group.lines)), [line.label for line in group.lines], fontsize=8.5)

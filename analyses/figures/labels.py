@@ -19,6 +19,21 @@ _OUTCOMES = {
     "eskd or death": "End-stage kidney disease or death",
 }
 
+_STRATEGIES = {
+    "observed cases": "Observed cases",
+    "non-responder imputation": "Not seen = no response",
+    "multiple imputation": "Multiple imputation",
+    "inverse probability of assessment": "Weighted for being seen",
+}
+"""Strategies for missing visits, short enough for a legend."""
+
+_MODELS = {
+    "andersen-gill": "Andersen-Gill",
+    "pwp-total": "PWP, total time",
+    "pwp-gap": "PWP, gap time",
+    "ar1 working correlation": "Autoregressive working correlation",
+}
+
 _VARIABLES = {
     "arm": "Arm",
     "site": "Clinic",
@@ -57,6 +72,9 @@ _VARIABLES = {
     "prednisolone_mg_day": "Prednisolone, mg/day",
     "tacrolimus_trough_ng_ml": "Tacrolimus trough, ng/mL",
     "egfr_below_90": "eGFR below 90",
+    "outcome": "Outcome",
+    "trough": "Trough level",
+    "later_proteinuria": "Later proteinuria",
 }
 
 _SPELT = {
@@ -101,6 +119,28 @@ def outcome_label(term: str) -> str:
     return _OUTCOMES.get(term, in_words(term))
 
 
+def strategy_label(population: str) -> str:
+    """Return the words for a strategy for missing visits; an unknown one is spelt out.
+
+    Examples
+    --------
+    >>> strategy_label("non-responder imputation"), strategy_label("last value")
+    ('Not seen = no response', 'Last value')
+    """
+    return _STRATEGIES.get(population, in_words(population))
+
+
+def model_label(population: str) -> str:
+    """Return the words for a model, as the column ``population`` names it; an unknown one is spelt out.
+
+    Examples
+    --------
+    >>> model_label("pwp-gap"), model_label("adjusted")
+    ('PWP, gap time', 'Adjusted')
+    """
+    return _MODELS.get(population, in_words(population))
+
+
 def variable_label(name: str) -> str:
     """Return the words for a covariate's column name; an unknown one is spelt out.
 
@@ -142,8 +182,20 @@ def pair_label(term: str) -> str:
     >>> pair_label("albumin_g_dl with upcr_g_g"), pair_label("c3_mg_dl"), pair_label("c3_mg_dl with chronicity_index")
     ('Albumin and UPCR', 'C3', 'C3 and chronicity index')
     """
-    first, *others = (variable_label(name).partition(", ")[0] for name in term.split(" with "))
-    return " and ".join([first, *(word[0].lower() + word[1:] if word[1:2].islower() else word for word in others)])
+    first, *others = term.split(" with ")
+    return " and ".join([variable_label(first).partition(", ")[0], *map(inline_label, others)])
+
+
+def inline_label(name: str) -> str:
+    """Return the words for a covariate within a sentence: no unit, and small letters unless it is an acronym.
+
+    Examples
+    --------
+    >>> inline_label("age_years"), inline_label("egfr_ml_min_1_73m2"), inline_label("log_upcr")
+    ('age', 'eGFR', 'UPCR')
+    """
+    word = variable_label(name).partition(", ")[0]
+    return word[:1].lower() + word[1:] if word[1:2].islower() else word
 
 
 def visit_label(month: float) -> str:

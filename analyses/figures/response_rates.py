@@ -17,16 +17,20 @@ _SIDE_STEP = 0.7
 """Months by which arms are drawn apart, so that intervals do not cover each other."""
 
 
-def plot_response_rates(table: ResultTable, *, arms: Mapping[str, str]) -> tuple[Axes, ...]:
+def plot_response_rates(
+    table: ResultTable, *, arms: Mapping[str, str], statistic: str = "proportion"
+) -> tuple[Axes, ...]:
     """Draw the proportion of assessed patients in response at each visit.
 
     Parameters
     ----------
     table
-        ``response_rates``: rows ``statistic="proportion"`` by ``group``, ``time`` in months and ``term``, with
-        ``conf_low`` and ``conf_high``. A missing estimate leaves a gap.
+        ``response_rates``: rows of ``statistic`` by ``group``, ``time`` in months and ``term``, with ``conf_low`` and
+        ``conf_high``. A missing estimate leaves a gap.
     arms
         Code to label, in drawing order.
+    statistic
+        ``"proportion"``, or ``"standardised_proportion"`` for what a model gives.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def plot_response_rates(table: ResultTable, *, arms: Mapping[str, str]) -> tuple
     >>> axes[0].get_title(loc="left")
     'Complete response'
     """
-    rows = rows_of(table, "proportion", where="plot_response_rates", arms=arms)
+    rows = rows_of(table, statistic, where="plot_response_rates", arms=arms)
     outcomes = list(dict.fromkeys(rows["term"]))
     months = sorted(rows["time"].unique())
     styles = arm_styles(arms)

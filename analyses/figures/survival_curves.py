@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def plot_survival(
-    table: ResultTable, at_risk: ResultTable, *, arms: Mapping[str, str], quantity: str = "Flare-free survival"
+    table: ResultTable,
+    at_risk: ResultTable,
+    *,
+    arms: Mapping[str, str],
+    quantity: str = "Flare-free survival",
+    since: str = "day 0",
 ) -> tuple[Axes, Axes]:
     """Draw survival curves, with pointwise intervals, marks at censorings and the numbers at risk.
 
@@ -34,6 +39,8 @@ def plot_survival(
         Code to label, in drawing order.
     quantity
         What survival means here, for the vertical axis.
+    since
+        Where time 0 is, for the horizontal axis.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def plot_survival(
         curves.set_ylim(0, 1.02)
         curves.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
         curves.set_ylabel(quantity)
-        curves.set_xlabel(f"{unit.capitalize()}s since day 0")
+        curves.set_xlabel(f"{unit.capitalize()}s since {since}")
         curves.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
         curves.legend(loc="lower left", frameon=False, handlelength=3)
         curves.set_xlim(0, max(float(rows["time"].max()), ticks[-1]) * 1.02)

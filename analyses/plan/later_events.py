@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import get_args
 
+import pandas as pd
+
 from analyses.datasets import AnalysisData
-from analyses.plan.attempts import Tables, attempt, reference_arm
+from analyses.plan.attempts import Tables, attempt, attempt_pair, reference_arm
 from analyses.plan.labels import in_population, in_years, with_treated
+from analyses.plan.survival import at_risk_times
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, concat_results
 
@@ -17,9 +20,12 @@ LANDMARK_MONTH = 12
 """Scheduled month after which the landmark stands, or the first visit where a study has none so late."""
 
 
+_RESPONDERS = "responders, entering at the first response"
+
+
 def poor_outcome(data: AnalysisData) -> Tables:
     """Survival free of ESKD and death from day 0, by arm, with the log-rank test and the unadjusted hazard ratio."""
-    from analyses.survival import fit_cox, kaplan_meier, logrank
+    from analyses.survival import fit_cox, kaplan_meier, logrank, numbers_at_risk
 
     frame = with_treated(data)
     frame = frame.assign(years=frame["poor_outcome_years"], event=frame["poor_outcome"])
@@ -34,6 +40,9 @@ def poor_outcome(data: AnalysisData) -> Tables:
 
     tables = {
         "poor_outcome_survival": lambda: kaplan_meier(frame, by="arm", duration_col="years", event_col="event"),
+        "poor_outcome_at_risk": lambda: numbers_at_risk(
+            frame, by="arm", times=at_risk_times(data.horizon_years), duration_col="years", event_col="event"
+        ),
         "poor_outcome_logrank": compared,
         "poor_outcome_cox": ratio,
     }
@@ -65,30 +74,50 @@ def recurrent(data: AnalysisData) -> Tables:
 
 def after_response(data: AnalysisData) -> Tables:
     """What follows response, descriptively: by response at a landmark, and from the first response on."""
-    from analyses.survival import kaplan_meier, landmark, since_first_response
+    from analyses.survival import kaplan_meier, numbers_at_risk, since_first_response
 
-    def by_state() -> ResultTable:
-        visits = [month for month in data.months if month > 0]
-        month = LANDMARK_MONTH if LANDMARK_MONTH in visits else visits[0]
-        at = month / 12 + AFTER_VISIT_YEARS
-        if at >= data.horizon_years:
-            raise AnalysisError(
-                "no landmark: follow-up ends with the visit that would classify the patients",
-                where=f"month {month}",
-                got=f"follow-up of {data.horizon_years:g} years",
-            )
-        chosen = landmark(data, at_years=at)
-        table = kaplan_meier(chosen.rows, by="state", duration_col="years", event_col="event")
-        return in_population(table, f"event-free {at:g} years after day 0")
+    def by_state() -> tuple[ResultTable, ResultTable]:
+        at, rows = _at_landmark(data)
+        times = at_risk_times(data.horizon_years - at)
+        population = f"event-free {at:g} years after day 0"
+        curves = kaplan_meier(rows, by="state", duration_col="years", event_col="event")
+        at_risk = numbers_at_risk(rows, by="state", times=times, duration_col="years", event_col="event")
+        return in_population(curves, population), in_population(at_risk, population)
 
-    def from_response() -> ResultTable:
+    def from_response() -> tuple[ResultTable, ResultTable]:
         rows = since_first_response(data)
         responded = rows[rows["responded"] == 1]
-        table = kaplan_meier(responded, by="arm", duration_col="stop", event_col="event", entry_col="start")
-        return in_population(table, "responders, entering at the first response")
+        times = at_risk_times(data.horizon_years)
+        curves = kaplan_meier(responded, by="arm", duration_col="stop", event_col="event", entry_col="start")
+        at_risk = numbers_at_risk(
+            responded, by="arm", times=times, duration_col="stop", event_col="event", entry_col="start"
+        )
+        return in_population(curves, _RESPONDERS), in_population(at_risk, _RESPONDERS)
 
-    tables = {"survival_by_response": by_state, "survival_from_response": from_response}
-    return {name: in_years(attempt(name, run)) for name, run in tables.items()}
+    landmark_pair = attempt_pair("survival_by_response", by_state, "event-free at the landmark")
+    response_pair = attempt_pair("survival_from_response", from_response, _RESPONDERS)
+    return {
+        "survival_by_response": in_years(landmark_pair[0]),
+        "survival_by_response_at_risk": in_years(landmark_pair[1]),
+        "survival_from_response": in_years(response_pair[0]),
+        "survival_from_response_at_risk": in_years(response_pair[1]),
+    }
+
+
+def _at_landmark(data: AnalysisData) -> tuple[float, pd.DataFrame]:
+    """Return the landmark in years after day 0 and the patients event-free there."""
+    from analyses.survival import landmark
+
+    visits = [month for month in data.months if month > 0]
+    month = LANDMARK_MONTH if LANDMARK_MONTH in visits else visits[0]
+    at = month / 12 + AFTER_VISIT_YEARS
+    if at >= data.horizon_years:
+        raise AnalysisError(
+            "no landmark: follow-up ends with the visit that would classify the patients",
+            where=f"month {month}",
+            got=f"follow-up of {data.horizon_years:g} years",
+        )
+    return at, landmark(data, at_years=at).rows
 
 
 def subgroups(data: AnalysisData) -> Tables:

@@ -41,7 +41,7 @@ def survival(data: AnalysisData) -> Tables:
     tables = {
         "flare_free_survival": lambda: kaplan_meier(frame, by="arm", duration_col="years", event_col="event"),
         "flare_free_at_risk": lambda: numbers_at_risk(
-            frame, by="arm", times=_at_risk_times(data.horizon_years), duration_col="years", event_col="event"
+            frame, by="arm", times=at_risk_times(data.horizon_years), duration_col="years", event_col="event"
         ),
         "flare_free_logrank": compared,
         "flare_free_restricted_mean": lambda: restricted_mean(
@@ -57,7 +57,7 @@ def survival(data: AnalysisData) -> Tables:
     }
 
 
-def _at_risk_times(horizon_years: float) -> list[float]:
+def at_risk_times(horizon_years: float) -> list[float]:
     """Half a year, whole years and the horizon; quarters too where follow-up is short."""
     marks = [0, 0.5, *range(1, int(horizon_years) + 1)] if horizon_years > 1 else [0, 0.25, 0.5, 0.75]
     return [*(mark for mark in marks if mark < horizon_years), horizon_years]

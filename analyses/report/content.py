@@ -57,6 +57,14 @@ class Section:
     folded: tuple[Table, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Sections that the table of contents lists together."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+
 def plain_rows(rows: Iterable[tuple[str, ...]]) -> tuple[Group, ...]:
     """Put rows of text into one group without a heading."""
     return (Group(tuple(Row(cells) for cells in rows)),)

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from analyses.report.baseline import flow_section, table_one_section
-from analyses.report.content import Section
+from analyses.report.content import Part
+from analyses.report.course import course_section, laboratory_section
+from analyses.report.design import design_section
 from analyses.report.effects import balance_section, effects_section
 from analyses.report.inputs import Facts, Results, read_results
+from analyses.report.later_events import after_response_section, poor_outcome_section, recurrent_section
 from analyses.report.ledger import ledger_section
 from analyses.report.origin import making_section, provenance_section
 from analyses.report.realism import realism_section
+from analyses.report.repeated import missed_visits_section, ordered_response_section
 from analyses.report.response import response_rates_section, response_states_section
+from analyses.report.subgroups import subgroups_section
 from analyses.report.survival import incidence_section, survival_section
 
 
@@ -55,7 +60,7 @@ def build_report(folder: Path) -> str:
     return environment.get_template("template.html").render(
         facts=results.facts,
         summary=summary(results.facts),
-        sections=_sections(results),
+        parts=_parts(results),
     )
 
 
@@ -77,20 +82,37 @@ def summary(facts: Facts) -> str:
     return f"Recorded patients of a registry, analysed like the study named above, which had {patients} ({arms})."
 
 
-def _sections(results: Results) -> tuple[Section, ...]:
+def _parts(results: Results) -> tuple[Part, ...]:
     return (
-        ledger_section(results),
-        flow_section(results),
-        table_one_section(results),
-        response_states_section(results),
-        response_rates_section(results),
-        survival_section(results),
-        incidence_section(results),
-        effects_section(results),
-        balance_section(results),
-        realism_section(results),
-        provenance_section(results),
-        making_section(results.facts),
+        Part("Print and cohort", (ledger_section(results),)),
+        Part("Design and patients", (design_section(results), flow_section(results), table_one_section(results))),
+        Part(
+            "Response",
+            (
+                response_states_section(results),
+                response_rates_section(results),
+                missed_visits_section(results),
+                ordered_response_section(results),
+            ),
+        ),
+        Part("Course", (course_section(results), laboratory_section(results))),
+        Part(
+            "Flare, kidney failure, death",
+            (
+                survival_section(results),
+                incidence_section(results),
+                recurrent_section(results),
+                poor_outcome_section(results),
+                after_response_section(results),
+            ),
+        ),
+        Part(
+            "Comparison of the arms", (effects_section(results), subgroups_section(results), balance_section(results))
+        ),
+        Part(
+            "How it was made",
+            (realism_section(results), provenance_section(results), making_section(results.facts)),
+        ),
     )
 
 

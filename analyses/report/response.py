@@ -10,9 +10,11 @@ import pandas as pd
 from analyses.figures import figure_svg, plot_response_rates, plot_response_states
 from analyses.figures.formatting import count, interval, p_value, percent
 from analyses.figures.labels import outcome_label, visit_label
+from analyses.report.cells import statistic_rows
 from analyses.report.content import Figure, Group, Row, Section, Table, reasons
 from analyses.report.inputs import Results
 from analyses.report.model_terms import model_table
+from analyses.report.repeated import structures_table
 from cohort.results import ResultTable
 
 _STATES = ("CR", "PR", "NR", "not assessed")
@@ -25,7 +27,7 @@ def response_states_section(results: Results) -> Section:
     if table is None:
         return Section("states", title, reasons(results.failures(name), results.missing(name), "response states"))
     labels = results.facts.labels
-    counts = _rows(table, "count").set_index(["group", "time", "term"])["estimate"]
+    counts = statistic_rows(table, "count").set_index(["group", "time", "term"])["estimate"]
     axes = plot_response_states(table, arms=labels)
     return Section(
         "states",
@@ -84,12 +86,10 @@ def response_rates_section(results: Results) -> Section:
                 ),
             )
         )
+    structures = results.estimated("response_gee_structures")
+    if structures is not None:
+        folded.append(structures_table(structures, labels))
     return Section("rates", title, (*failures, *said), figures=figures, folded=tuple(folded))
-
-
-def _rows(table: ResultTable, statistic: str) -> pd.DataFrame:
-    frame = table.frame
-    return frame[(frame["statistic"] == statistic).fillna(False).to_numpy(dtype=bool)]
 
 
 def _states_description(counts: pd.Series, labels: Mapping[str, str]) -> str:
@@ -130,7 +130,7 @@ def _states_table(counts: pd.Series, labels: Mapping[str, str]) -> Table:
 
 
 def _rates_description(table: ResultTable, labels: Mapping[str, str]) -> str:
-    rates = _rows(table, "proportion")
+    rates = statistic_rows(table, "proportion")
     shown = rates[rates["term"] == rates["term"].iloc[0]]
     said = []
     for code, label in labels.items():
@@ -145,7 +145,7 @@ def _rates_description(table: ResultTable, labels: Mapping[str, str]) -> str:
 
 
 def _rates_table(table: ResultTable, differences: ResultTable | None, labels: Mapping[str, str]) -> Table:
-    rates = _rows(table, "proportion")
+    rates = statistic_rows(table, "proportion")
     contrasts = None if differences is None else differences.frame
     groups = []
     for term in dict.fromkeys(rates["term"]):
@@ -178,7 +178,7 @@ def _rates_table(table: ResultTable, differences: ResultTable | None, labels: Ma
 
 
 def _measured_table(table: ResultTable, labels: Mapping[str, str]) -> Table:
-    rates = _rows(table, "proportion")
+    rates = statistic_rows(table, "proportion")
     groups = []
     for term in dict.fromkeys(rates["term"]):
         own = rates[rates["term"] == term]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import pandas as pd
-
 from analyses.figures import figure_svg, plot_cumulative_incidence, plot_survival
-from analyses.figures.formatting import count, equation, interval, p_value, percent_interval
-from analyses.figures.labels import contrast_arms, outcome_label
+from analyses.figures.formatting import count, p_value
+from analyses.figures.labels import contrast_arms, model_label, outcome_label
+from analyses.report.cells import amount, last_rows, methods_of, ratio, share, statistic_rows, said_of_test, when
 from analyses.report.content import Figure, Group, Row, Section, Table, plain_rows, reasons
 from analyses.report.inputs import Results
 from cohort.results import ResultTable
@@ -63,6 +62,7 @@ def incidence_section(results: Results) -> Section:
         (
             "How likely a first renal flare is by a given time, when end-stage kidney disease or death may come first. "
             "The panels add up to the share of patients no longer free of an event.",
+            *_tested(results),
         ),
         figures=(
             Figure(
@@ -70,62 +70,75 @@ def incidence_section(results: Results) -> Section:
                 "Cumulative incidence with competing events (Aalen-Johansen), with pointwise 95 % intervals (shaded).",
             ),
         ),
+        tables=_hazard_tables(results),
         folded=(_incidence_table(table, labels),),
     )
 
 
-def _rows(table: ResultTable, statistic: str) -> pd.DataFrame:
-    frame = table.frame
-    return frame[(frame["statistic"] == statistic).fillna(False).to_numpy(dtype=bool)]
+def _tested(results: Results) -> tuple[str, ...]:
+    """Gray's test and what the two kinds of hazard mean, where arms are compared."""
+    if len(results.facts.arms) == 1:
+        return ()
+    names = ("flare_gray_test", "flare_hazards")
+    test, hazards = (results.estimated(name) for name in names)
+    said = () if test is None else [said_of_test(row) for _, row in statistic_rows(test, "chi_square").iterrows()]
+    meant = (
+        "Two hazards answer two questions: the cause-specific one is the rate of flare among those still free of an "
+        "event; the subdistribution one says which way the curve moves, and is no ratio of rates.",
+    )
+    return (
+        *said,
+        *(() if hazards is None else meant),
+        *reasons(results.failures(*names), results.missing(*names), "the comparison of incidence"),
+    )
 
 
-def _share(row: pd.Series) -> str:
-    note = "" if pd.isna(row["note"]) else str(row["note"])
-    return percent_interval(row["estimate"], row["conf_low"], row["conf_high"], note=note)
-
-
-def _time(row: pd.Series) -> str:
-    amount = f"{row['time']:.3g}"
-    return f"{amount} {row['time_unit']}{'' if amount == '1' else 's'}"
-
-
-def _last_rows(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[tuple[str, pd.Series]]:
-    ordered = rows.sort_values("time", kind="stable")
-    return [
-        (label, ordered[ordered["group"] == code].iloc[-1])
-        for code, label in labels.items()
-        if (ordered["group"] == code).any()
-    ]
+def _hazard_tables(results: Results) -> tuple[Table, ...]:
+    table = results.estimated("flare_hazards")
+    if table is None or len(results.facts.arms) == 1:
+        return ()
+    rows = statistic_rows(table, "log_hazard_ratio", "log_subdistribution_hazard_ratio")
+    return (
+        Table(
+            f"First renal flare, {' v '.join(results.facts.labels.values())}",
+            ("Hazard", "Ratio (95 % CI)", "p"),
+            plain_rows(
+                (model_label(str(row["population"])).removesuffix(" hazard"), ratio(row), p_value(row["p_value"]))
+                for _, row in rows.iterrows()
+            ),
+            notes=methods_of(rows),
+        ),
+    )
 
 
 def _curves_description(table: ResultTable, labels: Mapping[str, str]) -> str:
     said = "; ".join(
-        f"{label} {_share(row)} at {_time(row)}" for label, row in _last_rows(_rows(table, "survival"), labels)
+        f"{label} {share(row)} at {when(row)}" for label, row in last_rows(statistic_rows(table, "survival"), labels)
     )
     return f"Kaplan-Meier curves of survival free of renal flare, one line an arm, numbers at risk beneath. {said}."
 
 
 def _incidence_description(table: ResultTable, labels: Mapping[str, str]) -> str:
-    rows = _rows(table, "cumulative_incidence")
+    rows = statistic_rows(table, "cumulative_incidence")
     said = []
     for cause in dict.fromkeys(rows["term"]):
-        ends = _last_rows(rows[rows["term"] == cause], labels)
-        values = "; ".join(f"{label} {_share(row)} at {_time(row)}" for label, row in ends)
+        ends = last_rows(rows[rows["term"] == cause], labels)
+        values = "; ".join(f"{label} {share(row)} at {when(row)}" for label, row in ends)
         said.append(f"{outcome_label(cause)}: {values}.")
     return f"Cumulative incidence curves, one line an arm, in panels by cause. {' '.join(said)}"
 
 
 def _incidence_table(table: ResultTable, labels: Mapping[str, str]) -> Table:
-    rows = _rows(table, "cumulative_incidence")
+    rows = statistic_rows(table, "cumulative_incidence")
     groups = []
     for cause in dict.fromkeys(rows["term"]):
         own = rows[rows["term"] == cause]
         events = own.groupby("group")["n_events"].sum()
-        ends = _last_rows(own, labels)
+        ends = last_rows(own, labels)
         groups.append(
             Group(
                 tuple(
-                    Row((label, count(float(events[row["group"]])), f"{_share(row)} at {_time(row)}"))
+                    Row((label, count(float(events[row["group"]])), f"{share(row)} at {when(row)}"))
                     for label, row in ends
                 ),
                 outcome_label(cause),
@@ -142,17 +155,17 @@ def _comparison(results: Results) -> tuple[Table, ...]:
     labels = results.facts.labels
     means = results.estimated("flare_free_restricted_mean")
     test = results.estimated("flare_free_logrank")
-    notes = () if test is None else tuple(_logrank_note(row) for _, row in _rows(test, "chi_square").iterrows())
+    notes = () if test is None else tuple(said_of_test(row) for _, row in statistic_rows(test, "chi_square").iterrows())
     if means is None:
         return ()
     rows = [
-        (label, count(row["n"]), count(row["n_events"]), _mean(row))
-        for label, row in _last_rows(_rows(means, "restricted_mean"), labels)
+        (label, count(row["n"]), count(row["n_events"]), amount(row))
+        for label, row in last_rows(statistic_rows(means, "restricted_mean"), labels)
     ]
-    for _, row in _rows(means, "restricted_mean_difference").iterrows():
+    for _, row in statistic_rows(means, "restricted_mean_difference").iterrows():
         first, second = (labels.get(code, code) for code in contrast_arms(str(row["contrast"])))
-        rows.append((f"Difference {first} − {second}", count(row["n"]), count(row["n_events"]), _mean(row)))
-    horizon = _time(means.frame.iloc[0])
+        rows.append((f"Difference {first} − {second}", count(row["n"]), count(row["n_events"]), amount(row)))
+    horizon = when(means.frame.iloc[0])
     return (
         Table(
             f"Mean time free of an event within the first {horizon}",
@@ -161,15 +174,3 @@ def _comparison(results: Results) -> tuple[Table, ...]:
             notes=notes,
         ),
     )
-
-
-def _mean(row: pd.Series) -> str:
-    note = "" if pd.isna(row["note"]) else str(row["note"])
-    return interval(row["estimate"], row["conf_low"], row["conf_high"], note=note)
-
-
-def _logrank_note(row: pd.Series) -> str:
-    method = str(row["method"]).capitalize()
-    if pd.isna(row["p_value"]):
-        return f"{method}: not computed ({row['note']})."
-    return f"{method}: {equation('p', p_value(row['p_value']))}."
