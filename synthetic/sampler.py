@@ -165,7 +165,7 @@ def confounding_sampler(study: str, *, strengths: tuple[float, ...], seed: int) 
     UsageError
         If the study has no visit at month 12 or not two arms.
     """
-    dials = {strength: _dial(strength) for strength in strengths}
+    scenarios = {strength: strength_scenario(strength) for strength in strengths}
     record = load_study(study)
     design = design_of(record, reconstruct(record))
     if len(design.arms) != 2 or RESPONSE_MONTH not in design.months or design.months[-1] <= RESPONSE_MONTH:
@@ -175,21 +175,31 @@ def confounding_sampler(study: str, *, strengths: tuple[float, ...], seed: int) 
             got=f"{len(design.arms)} arms, visits at months {', '.join(map(str, design.months))}",
             remedy="choose kim2025",
         )
-    default = parameters("assignment")["strength"].default
-    settings = {}
-    for strength, dial in dials.items():
-        scenario = Scenario(f"strength {strength:g}", dials=() if strength == default else (dial,))
-        settings[strength] = settle(design, scenario, limits=False)
+    settings = {strength: settle(design, scenario, limits=False) for strength, scenario in scenarios.items()}
     return ConfoundingSampler(record.name, seed, settings)
 
 
-def _dial(strength: float) -> Dial:
+def strength_scenario(strength: float) -> Scenario:
+    """Return the scenario that turns nothing but the strength of confounding.
+
+    Raises
+    ------
+    ScenarioError
+        If the strength is outside the range of the dial ``assignment.strength``, or below 0.
+
+    Examples
+    --------
+    >>> strength_scenario(0.5).model().assignment.strength
+    0.5
+    """
     wrong = problem("assignment", "strength", strength)
     if wrong is None and strength < 0:
         wrong = "expected a number from 0: this study sweeps from assignment by lot to strong confounding"
     if wrong is not None:
         raise ScenarioError(wrong, where="dial assignment.strength", got=f"{strength:g}", remedy="choose 0 to 2")
-    return Dial("assignment", "strength", float(strength), Status.ASSUMED, "simulation study of confounding")
+    dial = Dial("assignment", "strength", float(strength), Status.ASSUMED, "simulation study of confounding")
+    turned = strength != parameters("assignment")["strength"].default
+    return Scenario(f"strength_{strength:g}", dials=(dial,) if turned else ())
 
 
 def light_frame(setting: Setting, size: int, own: SeedTree) -> pd.DataFrame:
