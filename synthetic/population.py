@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,12 @@ from cohort.response import IntArray
 from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, arm_probabilities, tacrolimus_logit
 from synthetic.baseline import draw_baseline
-from synthetic.calendar import attendance_by_chance
+from synthetic.calendar import Attendance, attendance_by_chance
 from synthetic.calibrate import ThresholdCut
 from synthetic.coarse import CoarseNoise
-from synthetic.course import COMPLETE, PARTIAL, draw_noise, walk_course
+from synthetic.course import COMPLETE, PARTIAL, CourseNoise, draw_noise, walk_course
 from synthetic.missing import draw_untested, miss_by_chance, missing_driver
-from synthetic.observed import observe
+from synthetic.observed import ObservedCourse, observe
 from synthetic.setting import Setting
 from synthetic.story import FollowUp, Story, adverse_events, finish_story, leaving_of, patient_ids, record_visits
 from synthetic.treatments import draw_treatment
@@ -47,11 +47,38 @@ def draw_block(setting: Setting, tree: SeedTree, block: int, total: int) -> Stor
     return draw_patients(ids, setting, tree.child("block", block))
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Patients with their arm and who is seen when, before anything is said of their course.
+
+    ``noise`` is what a course is walked from.
+    """
+
+    assigned: AssignedBaseline
+    attendance: Attendance
+    noise: CourseNoise
+
+
 def draw_patients(ids: npt.NDArray[np.bytes_], setting: Setting, own: SeedTree) -> Story:
     """Draw patients called ``ids`` from the streams below ``own``."""
+    design, model = setting.design, setting.model
+    followed = follow_patients(len(ids), setting, own)
+    assigned = followed.assigned
+    random = own.child("treatment").generator()
+    alone = random.random(len(ids)) < design.alone / design.sizes[0]
+    treatment = draw_treatment(assigned, design, alone & assigned.tacrolimus, model, random)
+    course = observed_course(followed, assigned.arm, setting)
+    follow_up = FollowUp(followed.attendance, followed.noise, course)
+    adverse = adverse_events(assigned, treatment, follow_up, model, own, CoarseNoise)
+    seen = record_visits(assigned, follow_up, design, model, own, CoarseNoise)
+    return finish_story(ids, assigned, treatment, follow_up, adverse, seen, model, own, CoarseNoise)
+
+
+def follow_patients(size: int, setting: Setting, own: SeedTree) -> Followed:
+    """Draw ``size`` patients, their arms, attendance and noise from the streams below ``own``."""
     design, model, calibration = setting.design, setting.model, setting.calibration
-    assigned = _assign(len(ids), setting, own)
-    baseline, arm = assigned.baseline, assigned.arm
+    assigned = _assign(size, setting, own)
+    baseline = assigned.baseline
     attendance = attendance_by_chance(
         leaving_of(assigned, model),
         calibration.stays,
@@ -63,23 +90,25 @@ def draw_patients(ids: npt.NDArray[np.bytes_], setting: Setting, own: SeedTree) 
     noise = draw_noise(baseline, len(design.months), model.course, own.child("response").generator())
     missed = miss_by_chance(
         missing_driver(baseline, noise, model.missing),
-        arm,
+        assigned.arm,
         attendance.last_visit,
         calibration.attends,
         own.child("missed").generator(),
     )
     untested = draw_untested(missed, model.missing, own.child("untested").generator())
-    attendance = replace(attendance, missed=missed, untested=untested)
+    return Followed(assigned, replace(attendance, missed=missed, untested=untested), noise)
+
+
+def observed_course(followed: Followed, arm: IntArray, setting: Setting) -> ObservedCourse:
+    """Return what is observed of the course under ``arm``, each patient's own or another, shape ``(n,)``.
+
+    Attendance stays that of the arm the patient is in.
+    """
+    model, calibration = setting.model, setting.calibration
     cut = calibration.cut(arm)
-    walked = walk_course(noise, calibration.hazards(baseline, arm, model), attendance.visit_day, cut, model.course)
-    position = threshold_positions(walked.state, walked.score, cut)
-    random = own.child("treatment").generator()
-    alone = random.random(len(ids)) < design.alone / design.sizes[0]
-    treatment = draw_treatment(assigned, design, alone & assigned.tacrolimus, model, random)
-    follow_up = FollowUp(attendance, noise, observe(walked, position, attendance))
-    adverse = adverse_events(assigned, treatment, follow_up, model, own, CoarseNoise)
-    seen = record_visits(assigned, follow_up, design, model, own, CoarseNoise)
-    return finish_story(ids, assigned, treatment, follow_up, adverse, seen, model, own, CoarseNoise)
+    hazards = calibration.hazards(followed.assigned.baseline, arm, model)
+    walked = walk_course(followed.noise, hazards, followed.attendance.visit_day, cut, model.course)
+    return observe(walked, threshold_positions(walked.state, walked.score, cut), followed.attendance)
 
 
 def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -> FloatArray:

@@ -78,6 +78,33 @@ def performance(estimates: pd.DataFrame, *, by: Sequence[str], level: float = 0.
     return result_table(rows, analysis="simulation", method=f"Monte Carlo; tests at {level:g}")
 
 
+def setting_columns(table: ResultTable) -> pd.DataFrame:
+    """Return the frame of a performance table with what its ``population`` says as columns of their own.
+
+    Parameters
+    ----------
+    table
+        From :func:`performance`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows, with one more column per setting: numbers as floats where all of them are, text else.
+
+    Examples
+    --------
+    >>> rows = [{"population": "strength=0.5; world=null", "estimate": 0.05}]
+    >>> setting_columns(result_table(rows))[["strength", "world"]].iloc[0].tolist()
+    [0.5, 'null']
+    """
+    named = [dict(pair.split("=", 1) for pair in str(text).split("; ")) for text in table.frame["population"]]
+    columns = pd.DataFrame(named)
+    for name in columns:
+        numbers = pd.to_numeric(columns[name], errors="coerce")
+        columns[name] = columns[name] if numbers.isna().any() else numbers.astype(np.float64)
+    return pd.concat([table.frame, columns], axis="columns")
+
+
 def _check(estimates: pd.DataFrame, by: Sequence[str]) -> None:
     absent = [name for name in (*by, *ESTIMATE_COLUMNS) if name not in estimates.columns]
     if absent or "estimator" not in by or not len(estimates):

@@ -15,6 +15,7 @@ from cohort.cli.dictionary import dictionary
 from cohort.cli.generate import generate
 from cohort.cli.report import report
 from cohort.cli.reproduce import reproduce
+from cohort.cli.simulate import simulate
 from cohort.cli.studies import studies
 from cohort.cli.validate import validate
 from cohort.errors import LncohortError
@@ -33,7 +34,7 @@ def _paragraphs(docstring: str | None) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in (docstring or "").split("\n\n"))
 
 
-for command in (reproduce, studies, audit, dictionary, generate, validate, derive, analyze, report):
+for command in (reproduce, studies, audit, dictionary, generate, validate, derive, analyze, simulate, report):
     app.command(name=command.__name__, help=_paragraphs(command.__doc__))(command)
 
 
