@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtr
 
 from analyses.columns import (
     BoolArray,
@@ -18,16 +17,13 @@ from analyses.columns import (
     require_complete,
     require_probability,
     treated_rows,
-    visit_months,
 )
-from analyses.kernels.proportions import logit_interval, normal_quantile
+from analyses.comparison.arm_proportions import ArmProportion, flat_note, proportion_rows, visits_of
+from analyses.comparison.linearised import ESTIMATED, KNOWN, few_effective, patient_influence
 from analyses.propensity.balance import check_weights
 from analyses.propensity.weights import EstimatedWeights
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
-
-_KNOWN = "robust variance, weights taken as known"
-_ESTIMATED = "robust variance, estimation of the propensity score accounted for"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,14 +73,7 @@ def hajek_mean(outcome: FloatArray, weights: FloatArray, score_model: EstimatedW
     """
     total = weights.sum()
     estimate = float(np.sum(weights * outcome) / total)
-    residual = (outcome - estimate) / total
-    direct = weights * residual
-    if score_model is None:
-        return HajekMean(estimate, direct)
-    influence = score_model.influence @ (score_model.gradient.T @ residual)
-    # A patient has one row per visit: contributions are added up, which indexed += would not do.
-    influence += np.bincount(score_model.patient, weights=direct, minlength=len(influence))
-    return HajekMean(estimate, influence)
+    return HajekMean(estimate, patient_influence((outcome - estimate) / total, weights, score_model))
 
 
 def weighted_rates(
@@ -97,7 +86,7 @@ def weighted_rates(
     time_col: str | None = None,
     conf_level: float = 0.95,
 ) -> ResultTable:
-    """Weighted (Hajek) proportion of each arm and the risk difference, by visit if there are several.
+    """Weighted (Hajek) proportion of each arm, and risk difference, risk ratio and odds ratio, by visit.
 
     Parameters
     ----------
@@ -119,11 +108,13 @@ def weighted_rates(
     Returns
     -------
     ResultTable
-        Per time three rows: ``proportion`` of the treated and of the reference ``group`` (interval on the logit scale,
-        ``std_error`` of the proportion), and ``risk_difference`` on ``contrast`` (Wald interval and p-value). ``n``
-        counts patients with weight and ``n_events`` events among them, both unweighted. ``method`` names the variance.
-        An arm in which nobody, or everybody, has the event shows no spread: its proportion is given without interval,
-        and so is the difference, with a note. An arm absent at a visit gives rows with a note.
+        Per time five rows: ``proportion`` of the treated and of the reference ``group`` (interval on the logit scale,
+        ``std_error`` of the proportion), and on ``contrast`` ``risk_difference`` (Wald interval and p-value),
+        ``risk_ratio`` and ``odds_ratio`` (intervals and p-values on the log scale, ``std_error`` of the logarithm).
+        ``n`` counts patients with weight and ``n_events`` events among them, both unweighted. ``method`` names the
+        variance. An arm in which nobody, or everybody, has the event shows no spread: its proportion is given without
+        interval, and so are the contrasts, with a note. An arm absent at a visit gives rows with a note, and so does
+        one that the weights leave a small effective number of patients.
 
     Raises
     ------
@@ -145,8 +136,8 @@ def weighted_rates(
     >>> table = weighted_rates(
     ...     data, outcome_col="responder", treatment_col="arm", treated="a", weights=[3, 1, 1, 1]
     ... )
-    >>> table.frame["estimate"].tolist()
-    [0.75, 0.5, 0.25]
+    >>> table.frame["estimate"].round(9).tolist()
+    [0.75, 0.5, 0.25, 1.5, 3.0]
     """
     where = "weighted_rates"
     require_probability(conf_level, "conf_level")
@@ -158,13 +149,12 @@ def weighted_rates(
     model = weights if isinstance(weights, EstimatedWeights) else None
     values = check_weights(weights if model is None else model.values, is_treated, where=where)
     rows: list[dict[str, object]] = []
-    for when, at in _visits(data, time_col):
+    for when, at in visits_of(data, time_col, where=where):
         _refuse_repeated(model, at, where)
-        means = {
-            name: _arm_mean(outcome, values, at & own, model)
-            for name, own in zip(arms, (is_treated, ~is_treated), strict=True)
-        }
-        rows.extend(when | row for row in _rows(means, conf_level))
+        members = {name: at & own for name, own in zip(arms, (is_treated, ~is_treated), strict=True)}
+        one, zero = (_proportion(name, outcome, values, own, model) for name, own in members.items())
+        remark = few_effective(values, members)
+        rows.extend(when | row for row in proportion_rows(one, zero, conf_level=conf_level, remark=remark))
     description = "weights as given" if model is None else model.description
     return result_table(
         rows,
@@ -182,28 +172,8 @@ def weighted_rates(
         analysis="comparison",
         term=outcome_col,
         conf_level=conf_level,
-        method=f"Hajek, {description}; {_KNOWN if model is None else _ESTIMATED}",
+        method=f"Hajek, {description}; {KNOWN if model is None else ESTIMATED}",
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _ArmMean:
-    mean: HajekMean | None
-    patients: int
-    events: int
-
-    @property
-    def has_spread(self) -> bool:
-        return 0 < self.events < self.patients
-
-
-def _visits(data: pd.DataFrame, time_col: str | None) -> Iterator[tuple[dict[str, object], BoolArray]]:
-    if time_col is None:
-        yield {}, np.ones(len(data), dtype=np.bool_)
-        return
-    time = visit_months(data, time_col, where="weighted_rates")
-    for month in np.unique(time):
-        yield {"time": float(month), "time_unit": "month"}, np.asarray(time == month)
 
 
 def _refuse_repeated(model: EstimatedWeights | None, at: BoolArray, where: str) -> None:
@@ -220,74 +190,17 @@ def _refuse_repeated(model: EstimatedWeights | None, at: BoolArray, where: str) 
         )
 
 
-def _arm_mean(outcome: FloatArray, weights: FloatArray, rows: BoolArray, model: EstimatedWeights | None) -> _ArmMean:
+def _proportion(
+    name: str, outcome: FloatArray, weights: FloatArray, rows: BoolArray, model: EstimatedWeights | None
+) -> ArmProportion:
     weighted = rows & (weights > 0)
     patients, events = int(weighted.sum()), int(outcome[weighted].sum())
     if not patients:
-        return _ArmMean(None, 0, 0)
-    # Everything stays in row order and an absent row has weight zero, so that both arms' influences line up.
+        return ArmProportion(name, math.nan, None, 0, 0, "no patient with weight in this arm at this time")
+    # Everything stays in row order and an absent row has slope zero, so that both arms' influences line up.
     own = np.where(weighted, weights, 0.0)
-    restricted = (
-        None
-        if model is None
-        else EstimatedWeights(
-            own,
-            np.where(weighted[:, None], model.gradient, 0.0),
-            model.influence,
-            model.patient,
-            model.description,
-        )
-    )
-    return _ArmMean(hajek_mean(outcome, own, restricted), patients, events)
-
-
-def _rows(means: dict[str, _ArmMean], conf_level: float) -> Iterator[dict[str, object]]:
-    for name, arm in means.items():
-        row: dict[str, object] = {
-            "group": name,
-            "statistic": "proportion",
-            "n": arm.patients,
-            "n_events": arm.events,
-        }
-        if arm.mean is None:
-            yield row | {"note": "no patient with weight in this arm at this time"}
-        elif not arm.has_spread:
-            yield row | {"estimate": arm.mean.estimate, "note": _flat_note(name, arm)}
-        else:
-            std_error = float(np.sqrt(np.sum(arm.mean.influence**2)))
-            interval = logit_interval(arm.mean.estimate, std_error, conf_level=conf_level)
-            yield row | {
-                "estimate": arm.mean.estimate,
-                "std_error": std_error,
-                "conf_low": float(interval.low),
-                "conf_high": float(interval.high),
-            }
-    yield _difference_row(means, normal_quantile(conf_level))
-
-
-def _difference_row(means: dict[str, _ArmMean], z: float) -> dict[str, object]:
-    (name, one), (reference, zero) = means.items()
-    row: dict[str, object] = {
-        "contrast": f"{name} v {reference}",
-        "statistic": "risk_difference",
-        "n": one.patients + zero.patients,
-        "n_events": one.events + zero.events,
-    }
-    if one.mean is None or zero.mean is None:
-        return row | {"note": "an arm has no patient with weight at this time"}
-    difference = one.mean.estimate - zero.mean.estimate
-    flat = [_flat_note(label, arm) for label, arm in means.items() if not arm.has_spread]
-    if flat:
-        return row | {"estimate": difference, "note": "; ".join(flat)}
-    std_error = float(np.sqrt(np.sum((one.mean.influence - zero.mean.influence) ** 2)))
-    return row | {
-        "estimate": difference,
-        "std_error": std_error,
-        "conf_low": difference - z * std_error,
-        "conf_high": difference + z * std_error,
-        "p_value": float(2 * ndtr(-abs(difference) / std_error)),
-    }
-
-
-def _flat_note(name: str, arm: _ArmMean) -> str:
-    return f"{'no event' if arm.events == 0 else 'only events'} in {name}: no spread to estimate a variance from"
+    estimate = float(own @ outcome / own.sum())
+    if not 0 < events < patients:
+        return ArmProportion(name, estimate, None, patients, events, flat_note(name, events))
+    slope = np.where(weighted, (outcome - estimate) / own.sum(), 0.0)
+    return ArmProportion(name, estimate, patient_influence(slope, own, model), patients, events)

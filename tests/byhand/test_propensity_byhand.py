@@ -59,11 +59,12 @@ def test_weighting_is_standardisation_to_the_named_population(
     one = share_v * 6 / 12 + (1 - share_v) * 6 / 8
     zero = share_v * 1 / 4 + (1 - share_v) * 8 / 16
     frame = contrast(data, model.weights(estimand))
-    assert frame["estimate"].tolist() == pytest.approx([one, zero, one - zero], rel=1e-12)
+    odds = one / (1 - one) / (zero / (1 - zero))
+    assert frame["estimate"].tolist() == pytest.approx([one, zero, one - zero, one / zero, odds], rel=1e-12)
     assert frame["group"].tolist()[:2] == ["t", "r"]
     assert frame["contrast"].tolist()[2] == "t v r"
-    assert frame["n"].tolist() == [20, 20, 40]
-    assert frame["n_events"].tolist() == [12, 9, 21]
+    assert frame["n"].tolist() == [20, 20, 40, 40, 40]
+    assert frame["n_events"].tolist() == [12, 9, 21, 21, 21]
 
 
 def test_variance_with_the_score_estimated_is_that_of_the_stratified_estimator(
@@ -87,10 +88,14 @@ def test_variance_with_weights_known_is_the_linearisation() -> None:
     data = pd.DataFrame({"arm": ["t", "t", "t", "r", "r"], "responder": [1, 0, 1, 1, 0]})
     weights = np.array([1.0, 2.0, 1.0, 3.0, 1.0])
     frame = contrast(data, weights)
-    assert frame["estimate"].tolist() == pytest.approx([0.5, 0.75, -0.25])
+    assert frame["estimate"].tolist() == pytest.approx([0.5, 0.75, -0.25, 2 / 3, 1 / 3])
     treated = (1 * 0.5**2 + 4 * 0.5**2 + 1 * 0.5**2) / 4**2
     reference = (9 * 0.25**2 + 1 * 0.75**2) / 4**2
-    assert frame["std_error"].tolist() == pytest.approx([sqrt(treated), sqrt(reference), sqrt(treated + reference)])
+    ratio = sqrt(treated / 0.5**2 + reference / 0.75**2)  # of the logarithm, by the delta method
+    odds = sqrt(treated / 0.25**2 + reference / (0.75 * 0.25) ** 2)
+    assert frame["std_error"].tolist() == pytest.approx(
+        [sqrt(treated), sqrt(reference), sqrt(treated + reference), ratio, odds]
+    )
     assert set(frame["method"]) == {"Hajek, weights as given; robust variance, weights taken as known"}
 
 
@@ -159,7 +164,7 @@ def test_trimming_gives_no_weight_outside_the_bounds(data: pd.DataFrame, model: 
     assert np.all(weights[is_v] == 0)
     np.testing.assert_allclose(weights[~is_v & model.treated], 3.0)
     frame = contrast(data, model.estimated_weights("ATE", trim=0.3))
-    assert frame["estimate"].tolist() == pytest.approx([6 / 8, 8 / 16, 0.25])
-    assert frame["n"].tolist() == [8, 16, 24]
+    assert frame["estimate"].tolist() == pytest.approx([6 / 8, 8 / 16, 0.25, 1.5, 3.0])
+    assert frame["n"].tolist() == [8, 16, 24, 24, 24]
     assert "scores outside [0.3, 0.7] trimmed" in frame["method"].iloc[0]
     assert frame["std_error"].tolist()[2] == pytest.approx(sqrt(0.75 * 0.25 / 8 + 0.25 / 16))

@@ -133,7 +133,7 @@ def test_weighted_rates_with_both_variances(
         frame = weighted_rates(
             at, outcome_col="responder", treatment_col="arm", treated="tacrolimus", weights=weights
         ).frame
-        treated, reference, difference = (row for _, row in frame.iterrows())
+        treated, reference, difference = (row for _, row in frame.iloc[:3].iterrows())
         known = keys(r, f"weighted|{estimand}|known")
         assert treated["estimate"] == pytest.approx(known["treated"], rel=1e-8)
         assert reference["estimate"] == pytest.approx(known["reference"], rel=1e-8)
