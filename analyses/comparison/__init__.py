@@ -6,5 +6,16 @@ from analyses.comparison.augmented import augmented_rates
 from analyses.comparison.matched import matched_rates
 from analyses.comparison.standardised import standardised_rates
 from analyses.comparison.weighted import weighted_rates
+from analyses.comparison.weighted_curves import weighted_incidence, weighted_restricted_mean, weighted_survival
+from analyses.comparison.weighted_hazards import weighted_hazard_ratio, weighted_logrank
 
-__all__ = ["augmented_rates", "matched_rates", "standardised_rates", "weighted_rates"]
+__all__ = [
+    "augmented_rates",
+    "matched_rates", "standardised_rates",
+    "weighted_hazard_ratio",
+    "weighted_incidence",
+    "weighted_logrank",
+    "weighted_rates",
+    "weighted_restricted_mean",
+    "weighted_survival",
+]

@@ -186,7 +186,7 @@ def _variance(variance: str | None, folds: int | None, where: str) -> AugmentedV
     return "stacked" if variance == "stacked" else "influence"
 
 
-def _folds(patients: TextArray, treated: BoolArray, folds: int, where: str) -> np.ndarray | None:  # type: ignore[type-arg]
+def _folds(patients: TextArray, treated: BoolArray, folds: int, where: str) -> np.ndarray | None:
     both = treated.any() and not treated.all()
     return patient_folds(patients, treated, folds=folds, where=where) if both else None
 
@@ -200,7 +200,7 @@ def _augmented_arms(
     names: tuple[str, str],
     estimand: Estimand,
     separate_arms: bool,
-    folds: np.ndarray | None,  # type: ignore[type-arg]
+    folds: np.ndarray | None,
     stacked: bool,
 ) -> tuple[ArmProportion, ArmProportion, str]:
     """Estimate both arms on one set of patients, with a remark where the weights leave few of them."""

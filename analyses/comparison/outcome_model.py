@@ -133,7 +133,7 @@ def fit_binary(settings: Settings, outcome: FloatArray, *, what: str) -> BinaryM
     return _predicted(settings, fit.coefficients, influence)
 
 
-def cross_fit_binary(settings: Settings, outcome: FloatArray, folds: np.ndarray, *, what: str) -> FloatArray | str:  # type: ignore[type-arg]
+def cross_fit_binary(settings: Settings, outcome: FloatArray, folds: np.ndarray, *, what: str) -> FloatArray | str:
     """Predict each patient from the patients of the other folds, or say in which fold that has no finite estimate.
 
     Parameters
