@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from analyses.comparison.augmented import augmented_rates
+from analyses.comparison.augmented_area import augmented_restricted_mean
+from analyses.comparison.censoring import censoring_weights
 from analyses.comparison.matched import matched_rates
 from analyses.comparison.standardised import standardised_rates
 from analyses.comparison.weighted import weighted_rates
@@ -11,6 +13,8 @@ from analyses.comparison.weighted_hazards import weighted_hazard_ratio, weighted
 
 __all__ = [
     "augmented_rates",
+    "augmented_restricted_mean",
+    "censoring_weights",
     "matched_rates", "standardised_rates",
     "weighted_hazard_ratio",
     "weighted_incidence",

@@ -76,8 +76,11 @@ class EventArms:
         full[:, rows] = sloped.slope
         return np.array([self.influence(slope) for slope in full])
 
-    def table(self, rows: Sequence[dict[str, object]], function: str, words: str, **spec: object) -> ResultTable:
-        """Lay rows out as results."""
+    def table(
+        self, rows: Sequence[dict[str, object]], function: str, words: str, *, variance: str = "", **spec: object
+    ) -> ResultTable:
+        """Lay rows out as results; ``variance`` in words if it is not the one that goes with the weights."""
+        by_weights = f"{self.description}; {KNOWN if self.model is None else ESTIMATED}"
         noted = []
         for row in rows:
             notes = [str(text) for text in (row.get("note"), self.remark) if text]
@@ -86,7 +89,7 @@ class EventArms:
             noted,
             metadata={"spec": {"function": function, "arms": list(self.arms), "weights": self.description, **spec}},
             analysis="comparison",
-            method=f"{words}, {self.description}; {KNOWN if self.model is None else ESTIMATED}",
+            method=f"{words}; {variance}" if variance else f"{words}, {by_weights}",
         )
 
 

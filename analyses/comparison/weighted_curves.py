@@ -213,6 +213,7 @@ def weighted_restricted_mean(
         where=where,
     )
     check_horizon(tau)
+    require_reach(chosen, tau)
     one, zero = (_area(chosen, name, tau) for name in chosen.arms)
     rows = list(restricted_mean_rows(one, zero, chosen.contrast, conf_level))
     rows = [row | {"time": float(tau), "conf_level": conf_level} for row in rows]
@@ -232,6 +233,20 @@ def check_horizon(tau: float) -> None:
     """Refuse a horizon that is not above zero."""
     if not (math.isfinite(tau) and tau > 0):
         raise AnalysisError("tau must be above zero", where="tau", got=str(tau), remedy="name a horizon")
+
+
+def require_reach(chosen: EventArms, tau: float) -> None:
+    """Refuse a horizon beyond the last observed time of an arm, unless everyone left fails there."""
+    for name, rows in chosen.members.items():
+        durations, events = chosen.durations[rows], chosen.causes[rows] > 0
+        last = durations.max()
+        if last < tau and not np.all(events[durations == last]):
+            raise AnalysisError(
+                "tau lies beyond the last observed time",
+                where=f"tau, group {name!r}",
+                got=f"tau={tau:g}, last time {last:g}",
+                remedy="choose a tau that every group reaches",
+            )
 
 
 def _curve_rows(
@@ -302,14 +317,6 @@ class ArmArea:
 def _area(chosen: EventArms, name: str, tau: float) -> ArmArea:
     rows = chosen.members[name]
     durations, events = chosen.durations[rows], chosen.causes[rows] > 0
-    last = durations.max()
-    if last < tau and not np.all(events[durations == last]):
-        raise AnalysisError(
-            "tau lies beyond the last observed time",
-            where=f"tau, group {name!r}",
-            got=f"tau={tau:g}, last time {last:g}",
-            remedy="choose a tau that every group reaches",
-        )
     sloped = restricted_mean_slopes(durations, events, chosen.weights[rows], horizon=tau)
     influence = chosen.spread(rows, sloped)[0]
     return ArmArea(name, float(sloped.estimate[0]), influence, len(durations), int((events & (durations <= tau)).sum()))
