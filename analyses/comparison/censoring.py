@@ -44,8 +44,8 @@ def censoring_weights(
     formula
         Right-hand side of baseline covariates.
     duration_col, event_col
-        As in :func:`analyses.survival.kaplan_meier`. A row without event is taken as dropped out at its duration, except
-        at the last observed time of its level, where nobody can be followed further.
+        As in :func:`analyses.survival.kaplan_meier`. A row without event dropped out at its duration, except at the
+        last observed time of its level, where nobody can be followed further.
     by
         Column of the arm, or None for one model.
     stabilized
@@ -60,11 +60,11 @@ def censoring_weights(
     -------
     pandas.DataFrame
         The columns of ``data``, repeated for each spell, and ``entry``, ``exit``, ``failed`` (0, 1) and
-        ``censoring_weight``, by patient (text order of ``patient_col``) and time. Pass them as ``entry_col="entry",
-        duration_col="exit", event_col="failed", weights_col="censoring_weight"``, with ``cluster_col=patient_col`` where
-        it is offered; multiply by a weight of treatment where there is one. Weights change at event times only: a spell
-        ends at the last event time with as many censorings behind it as the others of the spell. Variances that take
-        the weights as known are as a rule on the safe side.
+        ``censoring_weight``, by patient (text order of ``patient_col``) and time. Pass them as
+        ``entry_col="entry", duration_col="exit", event_col="failed", weights_col="censoring_weight"``, with
+        ``cluster_col=patient_col`` where it is offered; multiply by a weight of treatment where there is one. Weights
+        change at event times only: a spell ends at the last event time with as many censorings behind it as the others
+        of the spell. Variances that take the weights as known are as a rule on the safe side.
 
     Raises
     ------

@@ -72,8 +72,10 @@ def fit_discrete_hazard(durations: FloatArray, events: BoolArray, covariates: Fl
     Examples
     --------
     >>> found = fit_discrete_hazard(np.array([1.0, 2.0, 3.0]), np.array([True, True, False]), np.empty((3, 0)))
-    >>> found.baseline.round(4).tolist(), found.survival_before(np.empty((1, 0)), np.array([2.0, 3.0])).round(4).tolist()
-    ([0.3333, 0.5], [[0.6667, 0.3333]])
+    >>> found.baseline.round(4).tolist()
+    [0.3333, 0.5]
+    >>> found.survival_before(np.empty((1, 0)), np.array([2.0, 3.0])).round(4).tolist()
+    [[0.6667, 0.3333]]
     """
     width = covariates.shape[1]
     centre = covariates.mean(axis=0) if len(covariates) else np.zeros(width)

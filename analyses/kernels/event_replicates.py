@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from analyses.kernels.grouped_sums import FloatArray, IntArray
@@ -73,10 +75,14 @@ def restricted_mean_replicates(
     return found
 
 
-def _curves(durations: FloatArray, causes: IntArray, weights: FloatArray, cause: int):  # type: ignore[no-untyped-def]
-    """Yield blocks of replicates with the distinct times, survival, incidence (b, k) and last times with weight (b,)."""
+def _curves(
+    durations: FloatArray, causes: IntArray, weights: FloatArray, cause: int
+) -> Iterator[tuple[slice, FloatArray, FloatArray, FloatArray, FloatArray]]:
+    """Yield blocks of replicates: distinct times, survival and incidence (b, k), last time with weight (b,)."""
     order = np.argsort(durations, kind="stable")
-    moments, starts = np.unique(durations[order], return_index=True)
+    ordered = durations[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > 0)
+    moments = ordered[starts]
     failing, own = causes[order] > 0, causes[order] == cause
     step = max(1, _BLOCK_NUMBERS // max(len(durations), 1))
     for low in range(0, len(weights), step):
@@ -91,5 +97,5 @@ def _curves(durations: FloatArray, causes: IntArray, weights: FloatArray, cause:
         # Sums from the end leave rounding errors where everybody fails: such a hazard is one.
         survival = np.cumprod(np.where(hazard > 1 - 1e-12, 0.0, 1 - hazard), axis=1)
         before = np.hstack([np.ones((len(mass), 1)), survival[:, :-1]])
-        last = moments[len(moments) - 1 - np.argmax(somebody[:, ::-1], axis=1)]
+        last: FloatArray = moments[len(moments) - 1 - np.argmax(somebody[:, ::-1], axis=1)]
         yield block, moments, survival, np.cumsum(before * share, axis=1), last
