@@ -71,8 +71,8 @@ def compare_arms(
     variance
         Of the weighted estimates: ``known`` takes the weights as known (robust), ``stacked`` accounts for the estimated
         score, ``bootstrap`` resamples patients and estimates the score in every replicate (needs ``score`` as a formula
-        and ``seed``). The log-rank test has no bootstrap and stays with stacked equations; the Fine-Gray model always takes
-        the weights as known; ``method`` says what each row has.
+        and ``seed``). The log-rank test has no bootstrap and stays with stacked equations; the Fine-Gray model always
+        takes the weights as known; ``method`` says what each row has.
     replicates, seed, interval
         Of the bootstrap.
     patient_col

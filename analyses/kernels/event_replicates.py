@@ -95,7 +95,9 @@ def _curves(
         hazard = np.divide(gone, at_risk, out=np.zeros_like(gone), where=somebody)
         share = np.divide(ours, at_risk, out=np.zeros_like(ours), where=somebody)
         # Sums from the end leave rounding errors where everybody fails: such a hazard is one.
-        survival = np.cumprod(np.where(hazard > 1 - 1e-12, 0.0, 1 - hazard), axis=1)
+        steps = np.where(hazard > 1 - 1e-12, 0.0, 1 - hazard)
+        survival = np.asarray(np.cumprod(steps, axis=1), dtype=np.float64)
         before = np.hstack([np.ones((len(mass), 1)), survival[:, :-1]])
-        last: FloatArray = moments[len(moments) - 1 - np.argmax(somebody[:, ::-1], axis=1)]
-        yield block, moments, survival, np.cumsum(before * share, axis=1), last
+        last = moments[len(moments) - 1 - np.argmax(somebody[:, ::-1], axis=1)]
+        incidence = np.asarray(np.cumsum(before * share, axis=1), dtype=np.float64)
+        yield block, moments, survival, incidence, last
