@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction as F
+from fractions import Fraction
 from math import sqrt
 
 import numpy as np
@@ -24,7 +24,7 @@ from analyses.survival import kaplan_meier, restricted_mean
 
 # (arm, class V): (responders, patients). One binary covariate: score and separate outcome models are saturated.
 CELLS = {("t", 1): (6, 12), ("t", 0): (6, 8), ("r", 1): (1, 4), ("r", 0): (8, 16)}
-SHARE_V = {"ATE": F(16, 40), "ATT": F(12, 20), "ATC": F(4, 20)}
+SHARE_V = {"ATE": Fraction(16, 40), "ATT": Fraction(12, 20), "ATC": Fraction(4, 20)}
 COLUMNS = {"outcome_col": "responder", "treatment_col": "arm", "treated": "t"}
 
 
@@ -38,8 +38,8 @@ def data() -> pd.DataFrame:
 def truth(estimand: str) -> list[float]:
     """Both risks standardised to the class distribution of the population, and their contrasts."""
     share = SHARE_V[estimand]
-    one = share * F(6, 12) + (1 - share) * F(6, 8)
-    zero = share * F(1, 4) + (1 - share) * F(8, 16)
+    one = share * Fraction(6, 12) + (1 - share) * Fraction(6, 8)
+    zero = share * Fraction(1, 4) + (1 - share) * Fraction(8, 16)
     odds = one / (1 - one) / (zero / (1 - zero))
     return [float(value) for value in (one, zero, one - zero, one / zero, odds)]
 
@@ -57,8 +57,8 @@ def test_saturated_models_make_weighting_standardising_and_augmenting_one(data: 
 
 
 def test_saturated_variance_is_binomial_within_strata_plus_that_of_the_strata(data: pd.DataFrame) -> None:
-    p = {cell: F(events, n) for cell, (events, n) in CELLS.items()}
-    share = {1: F(16, 40), 0: F(24, 40)}
+    p = {cell: Fraction(events, n) for cell, (events, n) in CELLS.items()}
+    share = {1: Fraction(16, 40), 0: Fraction(24, 40)}
     difference = {x: p["t", x] - p["r", x] for x in share}
     mean = sum(share[x] * difference[x] for x in share)
     within = sum(share[x] ** 2 * p[arm, x] * (1 - p[arm, x]) / CELLS[arm, x][1] for arm, x in CELLS)
@@ -70,7 +70,7 @@ def test_saturated_variance_is_binomial_within_strata_plus_that_of_the_strata(da
 
 @pytest.mark.parametrize("right", ["score", "adjust"])
 def test_one_right_model_is_enough(data: pd.DataFrame, right: str) -> None:
-    # `noise` alternates within every cell, so a model given it alone is a model of the arm's crude risk, which is wrong.
+    # `noise` alternates within every cell: a model given it alone is one of the arm's crude risk, which is wrong.
     # All cells are even but two, whose odd patient makes the estimate close to the truth rather than equal to it.
     noisy = data.assign(noise=np.tile([0.0, 1.0], 20))
     models = {"score": "noise", "adjust": "noise"} | {right: "kind"}
@@ -88,10 +88,11 @@ def test_standardising_without_interaction_keeps_the_observed_risk_of_the_own_ar
 
 def test_an_arm_without_events_is_estimated_as_zero_and_says_so(data: pd.DataFrame) -> None:
     nobody = data.assign(responder=data["responder"] & (data["arm"] == "r"))
+    many = pd.concat([nobody.assign(patient_id=nobody["patient_id"] + copy) for copy in "uvwxyz"])
     for frame in (
         standardised_rates(nobody, adjust="kind", **COLUMNS).frame,
         augmented_rates(nobody, score="kind", adjust="kind", **COLUMNS).frame,
-        augmented_rates(nobody, score="kind", adjust="kind", folds=2, **COLUMNS).frame,
+        augmented_rates(many, score="kind", adjust="kind", folds=2, **COLUMNS).frame,
     ):
         assert frame["estimate"].iloc[0] == 0
         assert frame["std_error"].iloc[[0, 2, 3, 4]].isna().all()
@@ -103,8 +104,8 @@ EVENTS = {"duration_col": "months", "event_col": "flare", "treatment_col": "arm"
 
 
 def test_weighted_incidence_by_hand() -> None:
-    # Treated: weights 2, 1, 1 at months 1 (cause 1), 2 (cause 2), 3 (cause 1). Before 1: 4 at risk, incidence 2/4; before
-    # 3: survival 1/2 * (1 - 1/2) = 1/4, all of which fails from cause 1: 3/4.
+    # Treated: weights 2, 1, 1 at months 1 (cause 1), 2 (cause 2), 3 (cause 1). Before 1: 4 at risk, incidence 2/4;
+    # before 3: survival 1/2 * (1 - 1/2) = 1/4, all of which fails from cause 1: 3/4.
     data = pd.DataFrame({"arm": list("tttrr"), "months": [1.0, 2, 3, 1, 3], "flare": [1, 2, 1, 0, 1]})
     frame = weighted_incidence(data, **EVENTS, weights=[2, 1, 1, 1, 1], times=[1, 2, 3]).frame
     assert frame.loc[frame["group"] == "t", "estimate"].tolist() == [0.5, 0.5, 0.75]
