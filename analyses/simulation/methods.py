@@ -24,7 +24,7 @@ from analyses.kernels.proportions import newcombe_difference, normal_quantile, p
 from analyses.kernels.restricted_mean import restricted_mean
 from analyses.propensity import EstimatedWeights
 from analyses.propensity.weights import Estimand
-from analyses.simulation.sample import Adjustment, Sample, World
+from analyses.simulation.sample import CALIPER, Adjustment, Sample, World
 from cohort.errors import AnalysisError
 
 CONF_LEVEL = 0.95
@@ -162,6 +162,22 @@ def _weighted_difference(
     return _wald(means[0].estimate - means[1].estimate, float(np.sqrt(np.sum(difference**2))))
 
 
+def _matched_difference(sample: Sample, world: World, adjustment: Adjustment) -> Estimate:
+    from analyses.comparison import matched_rates
+
+    responded, *_ = _arms(sample, world)
+    seen = np.flatnonzero(sample.assessed)
+    table = matched_rates(
+        pd.DataFrame({"patient_id": seen, "responded": responded[seen]}),
+        matching=sample.matching(adjustment),
+        outcome_col="responded",
+    ).frame
+    row = table[(table["statistic"] == "risk_difference").to_numpy(dtype=bool)].iloc[0]
+    if pd.isna(row["std_error"]):
+        raise AnalysisError(str(row["note"]), where="matched difference")
+    return _wald(float(row["estimate"]), float(row["std_error"]))
+
+
 def _restricted_mean(sample: Sample, world: World, adjustment: Adjustment, population: Estimand) -> Estimate:
     """As :func:`analyses.survival.restricted_mean`."""
     outcomes, weights = sample.outcomes[world], _known_weights(sample, adjustment, population)
@@ -245,6 +261,14 @@ def _adjusted(own: Adjustment) -> Iterator[Method]:
             f"{population} weights, {words}; {variance}",
             partial(_weighted_difference, adjustment=own, population=population, known=known),
         )
+    yield Method(
+        f"matching, {own}",
+        risk,
+        "ATT",
+        own,
+        f"pairs by nearest neighbours on the logit of the score within {CALIPER:g} SD, {words}; clustered by pair",
+        partial(_matched_difference, adjustment=own),
+    )
     for target, run, label in _SURVIVAL:
         for name, population in (("IPW", ate), ("overlap weights", ato)):
             yield Method(

@@ -7,10 +7,11 @@ from enum import StrEnum
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 
 from analyses.columns import BoolArray, FloatArray
 from analyses.kernels.logistic import collinear_columns, fit_logistic, separated_columns
-from analyses.propensity import EstimatedWeights
+from analyses.propensity import EstimatedWeights, Matching, match_patients
 from analyses.propensity.weights import Estimand, balancing_weights
 from cohort.codes import Sex
 from cohort.errors import AnalysisError
@@ -62,6 +63,19 @@ class Outcomes:
     event: BoolArray
 
 
+CALIPER = 0.2
+"""Of pairs, in standard deviations of the logit of the score (doi:10.1002/pst.433)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """A fitted propensity score, shape ``(n,)``, the covariance of its coefficients and its design ``(n, q)``."""
+
+    score: FloatArray
+    covariance: FloatArray
+    design: FloatArray
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One cohort of ``n`` patients.
@@ -83,7 +97,8 @@ class Sample:
     covariates: FloatArray
     outcomes: dict[World, Outcomes]
     horizon_years: float
-    _weights: dict[tuple[Adjustment, str], EstimatedWeights] = field(default_factory=dict, repr=False)
+    _scores: dict[Adjustment, Score] = field(default_factory=dict, repr=False)
+    _matchings: dict[Adjustment, Matching] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, patients: pd.DataFrame, horizon_years: float) -> Sample:
@@ -110,30 +125,58 @@ class Sample:
         """Return the covariates of an adjustment, shape ``(n, q)``."""
         return self.covariates[:, : len(COVARIATES[adjustment])]
 
-    def weights(self, adjustment: Adjustment, population: Estimand) -> EstimatedWeights:
-        """Return the weights from a logistic propensity score on all patients, fitted once.
+    def score(self, adjustment: Adjustment) -> Score:
+        """Return the logistic propensity score of all patients, fitted once.
 
         Raises
         ------
         AnalysisError
             Naming the covariates that are constant, combinations of others, or separate the arms.
         """
-        key = (adjustment, str(population))
-        if key not in self._weights:
+        if adjustment not in self._scores:
             design = np.column_stack([np.ones(len(self.treated)), self.design(adjustment)])
-            score, covariance = _fitted_score(design, self.treated, ("Intercept", *COVARIATES[adjustment]))
-            weights = balancing_weights(score, self.treated, estimand=population)
-            self._weights[key] = EstimatedWeights(
-                values=weights.values,
-                gradient=(weights.slope * score * (1 - score))[:, None] * design,
-                influence=(design * (self.treated - score)[:, None]) @ covariance,
-                patient=np.arange(len(score)),
-                description=f"{population} weights",
+            self._scores[adjustment] = _fitted_score(design, self.treated, ("Intercept", *COVARIATES[adjustment]))
+        return self._scores[adjustment]
+
+    def weights(self, adjustment: Adjustment, population: Estimand) -> EstimatedWeights:
+        """Return the weights of the score, as :meth:`analyses.propensity.PropensityFit.estimated_weights` does.
+
+        Raises
+        ------
+        AnalysisError
+            As :meth:`score`.
+        """
+        fit = self.score(adjustment)
+        weights = balancing_weights(fit.score, self.treated, estimand=population)
+        return EstimatedWeights(
+            values=weights.values,
+            gradient=(weights.slope * fit.score * (1 - fit.score))[:, None] * fit.design,
+            influence=(fit.design * (self.treated - fit.score)[:, None]) @ fit.covariance,
+            patient=np.arange(len(fit.score)),
+            description=f"{population} weights",
+        )
+
+    def matching(self, adjustment: Adjustment) -> Matching:
+        """Return pairs by nearest neighbours on the logit of the score within :data:`CALIPER`, made once.
+
+        Raises
+        ------
+        AnalysisError
+            As :meth:`score`, and if nobody is matched.
+        """
+        if adjustment not in self._matchings:
+            patients = pd.DataFrame({"patient_id": np.arange(len(self.treated)), "treated": self.treated})
+            self._matchings[adjustment] = match_patients(
+                patients,
+                treatment_col="treated",
+                treated=True,
+                distance=logit(self.score(adjustment).score),
+                caliper=CALIPER,
             )
-        return self._weights[key]
+        return self._matchings[adjustment]
 
 
-def _fitted_score(design: FloatArray, treated: BoolArray, terms: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+def _fitted_score(design: FloatArray, treated: BoolArray, terms: tuple[str, ...]) -> Score:
     if treated.all() or not treated.any():
         raise AnalysisError("a single arm", where="propensity score", got=f"{len(treated)} patients")
     collinear = collinear_columns(design)
@@ -151,4 +194,4 @@ def _fitted_score(design: FloatArray, treated: BoolArray, terms: tuple[str, ...]
             where="propensity score",
             got=", ".join(terms[index] for index in separated) or "fitted probabilities of 0 or 1",
         )
-    return fit.probability, fit.covariance
+    return Score(fit.probability, fit.covariance, design)

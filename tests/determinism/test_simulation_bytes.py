@@ -30,7 +30,7 @@ def test_processes_change_nothing(sampler: ConfoundingSampler, three: pd.DataFra
 
 
 def test_a_replicate_depends_neither_on_how_many_there_are_nor_on_other_settings(
-    sampler: ConfoundingSampler, three: pd.DataFrame
+    three: pd.DataFrame,
 ) -> None:
     alone = confounding_sampler("kim2025", strengths=(1.0,), seed=11)
     two = run_simulation(alone, SimulationPlan(SETTINGS[1:], 2, SOME))

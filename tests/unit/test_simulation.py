@@ -1,4 +1,4 @@
-"""Protects the simulation study: methods give what the public estimators give, failures are rows, words follow numbers."""
+"""Protects the simulation study: methods give what the public estimators give, failures are rows, words fit numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.comparison import weighted_rates
+from analyses.comparison import matched_rates, weighted_rates
 from analyses.figures.simulation import plot_performance
 from analyses.longitudinal import marginal_response
 from analyses.propensity import fit_propensity
@@ -102,6 +102,15 @@ def test_weighted_differences_are_those_of_weighted_rates(
     assert_same(estimated("risk_difference", f"{name}, {own}", patients), table, "risk_difference")
 
 
+@pytest.mark.parametrize("own", [Adjustment.MEASURED, Adjustment.ORACLE])
+def test_the_matched_difference_is_that_of_matched_rates(
+    own: Adjustment, patients: pd.DataFrame, assessed: pd.DataFrame
+) -> None:
+    fit = fit_propensity(patients, " + ".join(COVARIATES[own]), treatment_col="treated", treated=True)
+    table = matched_rates(assessed, matching=fit.match(caliper=0.2), outcome_col="responded")
+    assert_same(estimated("risk_difference", f"matching, {own}", patients), table, "risk_difference")
+
+
 @pytest.mark.parametrize("world", list(World))
 @pytest.mark.parametrize(
     ("name", "population"), [("crude", None), ("IPW, oracle", "ATE"), ("overlap weights, measured", "ATO")]
@@ -148,6 +157,7 @@ def test_names_are_unique_and_every_target_has_a_crude_and_an_oracle_method() ->
         ("log_hazard_ratio", "IPW, measured", {"log_upcr": "treated"}, "the covariates separate the arms"),
         ("risk_difference", "crude", {"assessed": False}, "the treated arm: nobody is assessed"),
         ("risk_difference", "IPW, oracle", {"responded": True}, "no patient, or every patient, of an arm responds"),
+        ("risk_difference", "matching, oracle", {"responded": True}, "only events in True"),
         ("risk_difference", "g-computation, oracle", {"responded": False}, "no patient, or every patient"),
         ("risk_difference", "g-computation, measured", {"age_years": 40.0}, "outcome model has no finite estimate"),
         ("risk_difference", "g-computation, measured", {"log_upcr": "responded"}, "outcome model has no finite"),
@@ -190,10 +200,12 @@ class Known:
         return len(self.rows) // patients
 
     def draw(self, strength: float, patients: int, block: int) -> pd.DataFrame:
+        assert strength == 1.0
         number = block * self.per_block(patients) + np.repeat(np.arange(self.per_block(patients)), patients) + 1
         return self.rows.assign(replicate=number)
 
     def truths(self, strength: float) -> pd.DataFrame:
+        assert strength == 1.0
         return self.truth
 
 
@@ -350,8 +362,8 @@ def test_the_figure_has_a_panel_per_measure_and_size_and_a_line_per_method() -> 
 def test_the_figure_refuses_what_it_cannot_show() -> None:
     with pytest.raises(AnalysisError, match="no rows of this estimand; got risk_difference"):
         plot_performance(performance_of(SHARES, REJECTIONS), term="hazard")
-    many = {(0.0, f"method {place}"): 0.95 for place in range(6)}
-    with pytest.raises(AnalysisError, match="a figure tells 5 methods apart"):
+    many = {(0.0, f"method {place}"): 0.95 for place in range(7)}
+    with pytest.raises(AnalysisError, match="a figure tells 6 methods apart"):
         plot_performance(performance_of(many, {name: 0.05 for _, name in many}), term="risk_difference")
 
 
