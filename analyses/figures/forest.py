@@ -273,7 +273,7 @@ def _draw_group(axes: Axes, group: _Group) -> None:
             axes.plot(line.estimate, place, marker=group.marker, markersize=5, color=group.colour)
         elif line.reason:
             axes.text(0.5, place, line.reason, transform=axes.get_yaxis_transform(), ha="center", va="center",
-                      fontsize=8, color=FAINT)  # fmt: skip
+                      fontsize=8, color=FAINT, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
         axes.text(1.03, place, line.text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
     axes.set_title(group.heading, loc="left", fontsize=9)
     axes.set_yticks(range(len(group.lines)), [line.label for line in group.lines], fontsize=8.5)

@@ -14,8 +14,8 @@ from cohort.results import ResultTable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SIDE_STEP = 0.6
-"""Months by which arms are drawn apart, so that intervals do not cover each other."""
+_SIDE_STEP = 0.01
+"""Share of the time axis by which arms are drawn apart, so that intervals do not cover each other."""
 _TICKS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.5, 5.0, 10.0)
 
 
@@ -61,7 +61,7 @@ def plot_proteinuria_course(table: ResultTable, *, arms: Mapping[str, str]) -> A
                 own[name].map(exponential).to_numpy() for name in ("estimate", "conf_low", "conf_high")
             )
             axes.errorbar(
-                own["time"].to_numpy() + _SIDE_STEP * (place - (len(styles) - 1) / 2) * 2,
+                own["time"].to_numpy() + _SIDE_STEP * max(months) * (place - (len(styles) - 1) / 2) * 2,
                 centre,
                 yerr=[centre - low, high - centre],
                 color=style.colour,
@@ -82,7 +82,7 @@ def plot_proteinuria_course(table: ResultTable, *, arms: Mapping[str, str]) -> A
         axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
         axes.set_ylabel(f"{variable_label('upcr_g_g')} (log scale)")
         months_axis(axes, months, [short_visit_label(month) for month in months])
-        axes.set_xlim(left=-2.5)
+        axes.set_xlim(left=-0.04 * max(months))
         axes.set_xlabel("Time since day 0")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return axes

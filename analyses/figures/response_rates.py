@@ -13,8 +13,8 @@ from cohort.results import ResultTable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SIDE_STEP = 0.7
-"""Months by which arms are drawn apart, so that intervals do not cover each other."""
+_SIDE_STEP = 0.012
+"""Share of the time axis by which arms are drawn apart, so that intervals do not cover each other."""
 
 
 def plot_response_rates(
@@ -62,7 +62,7 @@ def plot_response_rates(
                 own = rows[(rows["term"] == outcome) & (rows["group"] == style.code)].sort_values("time")
                 centre = own["estimate"].to_numpy()
                 axes.errorbar(
-                    own["time"].to_numpy() + _SIDE_STEP * (place - (len(styles) - 1) / 2) * 2,
+                    own["time"].to_numpy() + _SIDE_STEP * max(months) * (place - (len(styles) - 1) / 2) * 2,
                     centre,
                     yerr=[centre - own["conf_low"].to_numpy(), own["conf_high"].to_numpy() - centre],
                     color=style.colour,

@@ -19,7 +19,7 @@ _LOOKS = {
     "CR": ("#00664b", ""),
     "PR": (SKY, "////"),
     "NR": (ORANGE, ""),
-    "flare": (PURPLE, "...."),
+    "flare": (PURPLE, "\\\\\\\\"),
     "eskd": (FAINT, ""),
     "death": (INK, ""),
 }

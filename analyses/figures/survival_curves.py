@@ -137,5 +137,6 @@ def _write_numbers(axes: Axes, numbers: pd.DataFrame, styles: tuple[ArmStyle, ..
     axes.set_ylim(len(styles) - 0.5, -0.5)
     axes.set_title("Number at risk", loc="left", fontsize=9, fontweight="normal")
     axes.tick_params(length=0, labelbottom=False)
-    axes.tick_params(axis="y", pad=12)
+    digits = max(len(count(float(patients))) for patients in numbers["estimate"])
+    axes.tick_params(axis="y", pad=6 + 3 * digits)
     axes.spines[:].set_visible(False)

@@ -64,8 +64,15 @@ def _shortened(drawing: str) -> str:
     drawing = re.sub(r'transform="translate\(([-\d.]+)(?: 0)?\)"/>', r'x="\g<1>"/>', drawing)
     # The scale of the letters themselves stays: it is the one number whose third decimal is visible.
     drawing = re.sub(r"(?<!scale\()(?<!\d)\d+\.\d{3,}", _rounded, drawing)
+    drawing = re.sub(r' d="([^"]*)"', _path, drawing)
     return re.sub(r">\s+<", ">\n<", re.sub(r"\s*\n\s*(?!\s*<)", " ", drawing))
 
 
 def _rounded(found: re.Match[str]) -> str:
     return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def _path(found: re.Match[str]) -> str:
+    """Leave out the spaces beside the letters of a path, which separate nothing."""
+    shorter = re.sub(r"\s*([A-Za-z])\s*", r"\1", found[1])
+    return f' d="{shorter}"'

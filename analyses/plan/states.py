@@ -8,11 +8,12 @@ from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables, attempt
 from analyses.plan.labels import in_years
 
-QUARTERS_PER_YEAR = 4
+SHORT_YEARS = 2
+"""Up to here the course is shown by month, beyond by quarter of a year."""
 
 
 def states(data: AnalysisData) -> Tables:
-    """Occupancy of each state by quarter of a year, mean time in each, and transitions between scheduled visits."""
+    """Occupancy of each state over time, mean time in each, and transitions between scheduled visits."""
     from analyses.longitudinal import (
         mean_time_in_state,
         response_history,
@@ -22,8 +23,9 @@ def states(data: AnalysisData) -> Tables:
     )
 
     history = response_history(data)
-    quarters = np.arange(round(data.horizon_years * QUARTERS_PER_YEAR) + 1) / QUARTERS_PER_YEAR
-    times = [float(time) for time in quarters if time <= data.horizon_years]
+    per_year = 12 if data.horizon_years <= SHORT_YEARS else 4
+    marks = np.arange(round(data.horizon_years * per_year) + 1) / per_year
+    times = [*(float(mark) for mark in marks if mark < data.horizon_years), data.horizon_years]
     return {
         "state_occupancy": in_years(
             attempt("state_occupancy", lambda: state_occupancy(history, times=times, by="arm"))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analyses.figures.formatting import equation, exponential, interval, p_value, percent_interval
-from analyses.figures.labels import contrast_arms
+from analyses.figures.labels import contrast_arms, visit_label
 from cohort.results import ResultTable
 
 
@@ -64,7 +64,12 @@ def when(row: pd.Series) -> str:
     --------
     >>> when(pd.Series({"time": 5.0, "time_unit": "year"})), when(pd.Series({"time": 1.0, "time_unit": "year"}))
     ('5 years', '1 year')
+    >>> when(pd.Series({"time": 11 / 12, "time_unit": "year"})), when(pd.Series({"time": 4.66, "time_unit": "year"}))
+    ('11 months', '4.66 years')
     """
+    months = 12 * float(row["time"])
+    if row["time_unit"] == "year" and abs(months - round(months)) < 1e-9 and round(months) % 12:
+        return visit_label(float(round(months)))
     written = f"{row['time']:.3g}"
     return f"{written} {row['time_unit']}{'' if written == '1' else 's'}"
 

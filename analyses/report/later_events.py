@@ -14,9 +14,9 @@ from analyses.report.cells import (
     matching,
     methods_of,
     ratio,
+    said_of_test,
     share,
     statistic_rows,
-    said_of_test,
     when,
 )
 from analyses.report.content import Figure, Section, Table, plain_rows, reasons
@@ -25,9 +25,9 @@ from analyses.report.model_terms import treated_code
 from cohort.results import ResultTable
 
 _PWP = (
-    "Andersen-Gill compares the rates of all flares, alike in kind. Prentice-Williams-Peterson (PWP) compares the hazard "
-    "of the next flare among patients with the same number before it, on the clock of day 0 (total time) or since the "
-    "last flare (gap time); from the second flare on it compares patients whom the first one has selected."
+    "Andersen-Gill compares the rates of all flares, alike in kind. Prentice-Williams-Peterson (PWP) compares the "
+    "hazard of the next flare among patients with the same number before it, on the clock of day 0 (total time) or "
+    "since the last flare (gap time); from the second flare on it compares patients whom the first one has selected."
 )
 
 

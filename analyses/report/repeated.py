@@ -219,9 +219,9 @@ def structures_table(table: ResultTable, labels: Mapping[str, str]) -> Table:
         ("Term", *names),
         tuple(groups),
         notes=(
-            "The first row of an outcome compares the arms at the first visit after the start; each further row says by "
-            "what factor the odds ratio is larger or smaller at that visit (95 % confidence intervals). Where visits "
-            "are missed at random all four estimate the same.",
+            "The first row of an outcome compares the arms at the first visit after the start; each further row says "
+            "by what factor the odds ratio is larger or smaller at that visit (95 % confidence intervals). If nothing "
+            "but arm and visit sways who is assessed, all four estimate the same.",
             *dict.fromkeys(
                 f"{note[:1].upper()}{note[1:]}." for note in table.frame["note"].dropna() if "df=" not in note
             ),

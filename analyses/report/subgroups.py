@@ -9,7 +9,7 @@ import pandas as pd
 from analyses.figures import figure_svg, plot_subgroup_ratios
 from analyses.figures.formatting import count, p_value
 from analyses.figures.labels import visit_label
-from analyses.report.cells import matching, note_of, points, ratio, statistic_rows, said_of_test
+from analyses.report.cells import matching, note_of, points, ratio, said_of_test, statistic_rows
 from analyses.report.content import Figure, Group, Row, Section, Table, plain_rows, reasons
 from analyses.report.inputs import Results
 from cohort.results import ResultTable

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from analyses.figures import figure_svg, plot_cumulative_incidence, plot_survival
 from analyses.figures.formatting import count, p_value
 from analyses.figures.labels import contrast_arms, model_label, outcome_label
-from analyses.report.cells import amount, last_rows, methods_of, ratio, share, statistic_rows, said_of_test, when
+from analyses.report.cells import amount, last_rows, methods_of, ratio, said_of_test, share, statistic_rows, when
 from analyses.report.content import Figure, Group, Row, Section, Table, plain_rows, reasons
 from analyses.report.inputs import Results
 from cohort.results import ResultTable

@@ -324,12 +324,20 @@ def test_the_page_fetches_and_runs_nothing(html: str, page: Page) -> None:
 
 def test_sections_stand_in_their_order_under_headings_without_gaps(page: Page) -> None:
     assert [section["id"] for section in page.attributes("section")] == [
-        "ledger", "flow", "table-one", "states", "rates", "survival", "incidence", "effects", "balance", "realism",
-        "provenance", "making",
+        "ledger", "design", "flow", "table-one", "states", "rates", "missed", "ordered", "course", "laboratory",
+        "survival", "incidence", "recurrent", "poor-outcome", "after-response", "effects", "subgroups", "balance",
+        "realism", "provenance", "making",
     ]  # fmt: skip
-    assert page.headings == ["h1", *["h2"] * 13]
+    assert page.headings == ["h1", *["h2"] * 22]
     assert page.attributes("html") == [{"lang": "en-GB"}]
     assert page.attributes("meta")[2]["content"] == "width=device-width, initial-scale=1"
+
+
+def test_the_contents_lists_every_section_in_its_part(page: Page) -> None:
+    linked = [str(link["href"]) for link in page.attributes("a") if str(link["href"]).startswith("#")]
+    assert linked == [f"#{section['id']}" for section in page.attributes("section")]
+    parts = " ".join(page.text["contents"].split())
+    assert parts.startswith("Print and cohort Published against reproduced Design and patients Design Cohort flow")
 
 
 def test_every_table_has_a_caption_and_every_heading_cell_a_scope(page: Page) -> None:
@@ -536,7 +544,8 @@ def test_the_page_claims_no_significance(page: Page) -> None:
 
 def test_an_empty_folder_says_of_every_section_that_it_was_not_run(tmp_path: Path) -> None:
     page = Page(build_report(write(tmp_path, {}, with_ledger=False, with_provenance=False)))
-    for section in ("flow", "table-one", "states", "rates", "survival", "incidence", "effects", "balance"):
+    shown = {str(section["id"]) for section in page.attributes("section")}
+    for section in shown - {"ledger", "realism", "provenance", "making"}:
         assert NOT_RUN in page.text[section], section
     assert "hold no ledger" in page.text["ledger"]
     assert "no table provenance" in page.text["provenance"]
