@@ -43,8 +43,8 @@ def plot_proteinuria_course(table: ResultTable, *, arms: Mapping[str, str]) -> A
     Examples
     --------
     >>> from cohort.results import result_table
-    >>> rows = [{"group": "a", "time": 0.0, "estimate": 1.0, "conf_low": 0.8, "conf_high": 1.2}]
-    >>> plot_proteinuria_course(result_table(rows, statistic="mean"), arms={"a": "Arm A"}).get_yscale()
+    >>> rows = [{"time": time, "estimate": 1.0, "conf_low": 0.8, "conf_high": 1.2} for time in (0.0, 6.0)]
+    >>> plot_proteinuria_course(result_table(rows, group="a", statistic="mean"), arms={"a": "Arm A"}).get_yscale()
     'log'
     """
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -84,6 +84,12 @@ def contrast_label(contrast: str, labels: Mapping[str, str]) -> str:
     """
     first, second = (labels.get(code, code) for code in contrast_arms(contrast))
     return f"Difference {first} − {second}"
+
+
+def arm_cells(rows: pd.DataFrame, labels: Mapping[str, str], write: Callable[[pd.Series], str]) -> tuple[str, ...]:
+    """Write one cell per arm from its first row; an arm without a row has an empty cell."""
+    found = (matching(rows, group=code) for code in labels)
+    return tuple(write(own.iloc[0]) if len(own) else "" for own in found)
 
 
 def last_rows(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[tuple[str, pd.Series]]:

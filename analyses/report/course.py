@@ -9,7 +9,17 @@ import pandas as pd
 from analyses.figures import figure_svg, plot_proteinuria_course, plot_state_occupancy
 from analyses.figures.formatting import exponential, interval, p_value
 from analyses.figures.labels import outcome_label, visit_label
-from analyses.report.cells import amount, contrast_label, last_rows, matching, methods_of, note_of, statistic_rows, when
+from analyses.report.cells import (
+    amount,
+    arm_cells,
+    contrast_label,
+    last_rows,
+    matching,
+    methods_of,
+    note_of,
+    statistic_rows,
+    when,
+)
 from analyses.report.content import Figure, Section, Table, plain_rows, reasons
 from analyses.report.inputs import Results
 from cohort.results import ResultTable
@@ -62,12 +72,12 @@ def _mean_times(means: ResultTable, labels: Mapping[str, str]) -> Table:
     heads = [contrast_label(str(found), labels) for found in dict.fromkeys(versus["contrast"])]
     rows = []
     for state in dict.fromkeys(own["term"]):
-        by_arm = matching(own, term=state).set_index("group")
+        by_arm = matching(own, term=state)
         compared = [row for _, row in matching(versus, term=state).iterrows()]
         rows.append(
             (
                 outcome_label(str(state)),
-                *(_years(by_arm.loc[code]) if code in by_arm.index else "" for code in labels),
+                *arm_cells(by_arm, labels, _years),
                 *(_years(row) for row in compared),
                 *(p_value(row["p_value"]) for row in compared),
             )
@@ -143,12 +153,12 @@ def _proteinuria_table(table: ResultTable, labels: Mapping[str, str]) -> Table:
     ]
     rows = []
     for month in sorted(means["time"].unique()):
-        by_arm = matching(means, time=month).set_index("group")
+        by_arm = matching(means, time=month)
         compared = [row for _, row in matching(versus, time=month).iterrows()]
         rows.append(
             (
                 visit_label(month),
-                *(_geometric(by_arm.loc[code]) if code in by_arm.index else "" for code in labels),
+                *arm_cells(by_arm, labels, _geometric),
                 *(_geometric(row) for row in compared),
                 *(p_value(row["p_value"]) for row in compared),
             )

@@ -6,6 +6,7 @@ import re
 import textwrap
 
 import numpy as np
+import pandas as pd
 
 from analyses.figures import figure_svg, plot_causal_diagram
 from analyses.figures.formatting import count
@@ -124,10 +125,9 @@ def _eligibility_table(eligibility: ResultTable, facts: Facts) -> Table:
 
 def _counts(eligibility: ResultTable) -> dict[str | None, dict[str, float]]:
     rows = statistic_rows(eligibility, "count")
-    groups = rows["group"].astype("object").where(rows["group"].notna(), None)
     counts: dict[str | None, dict[str, float]] = {None: {}}
-    for group, term, estimate in zip(groups, rows["term"], rows["estimate"], strict=True):
-        counts.setdefault(group, {})[str(term)] = float(estimate)
+    for group, term, estimate in zip(rows["group"], rows["term"], rows["estimate"], strict=True):
+        counts.setdefault(None if pd.isna(group) else str(group), {})[str(term)] = float(estimate)
     return counts
 
 

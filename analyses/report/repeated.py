@@ -11,7 +11,16 @@ from analyses.figures import figure_svg, plot_response_rates, plot_visit_strateg
 from analyses.figures.forest import TREATED_TERM
 from analyses.figures.formatting import exponential, interval, p_value
 from analyses.figures.labels import model_label, outcome_label, strategy_label, visit_label
-from analyses.report.cells import contrast_label, matching, methods_of, note_of, points, share, statistic_rows
+from analyses.report.cells import (
+    arm_cells,
+    contrast_label,
+    matching,
+    methods_of,
+    note_of,
+    points,
+    share,
+    statistic_rows,
+)
 from analyses.report.content import Figure, Group, Row, Section, Table, reasons
 from analyses.report.inputs import Results
 from cohort.results import ResultTable
@@ -82,8 +91,7 @@ def _strategies_table(table: ResultTable, labels: Mapping[str, str]) -> Table:
                     matching(part, population=strategy, term=term, time=month).drop_duplicates(["group", "contrast"])
                     for part in (rates, contrasts)
                 )
-                by_arm = here.set_index("group")
-                cells = [share(by_arm.loc[code]) if code in by_arm.index else "" for code in labels]
+                cells = arm_cells(here, labels, share)
                 rows.append(
                     Row((strategy_label(str(strategy)), *cells, *(points(row) for _, row in versus.iterrows())))
                 )
@@ -99,8 +107,8 @@ def _strategies_table(table: ResultTable, labels: Mapping[str, str]) -> Table:
 
 def _due(rates: pd.DataFrame, term: str, month: float, labels: Mapping[str, str]) -> str:
     """Say how many of the patients due were not assessed, which notes hold before their first semicolon."""
-    here = matching(rates, term=term, time=month).drop_duplicates("group").set_index("group")
-    notes = {label: note_of(here.loc[code]).partition(";")[0] for code, label in labels.items() if code in here.index}
+    written = arm_cells(matching(rates, term=term, time=month), labels, note_of)
+    notes = {label: note.partition(";")[0] for label, note in zip(labels.values(), written, strict=True)}
     said = "; ".join(f"{label} {note}" for label, note in notes.items() if "not assessed" in note)
     return f" ({said})" if said else ""
 
@@ -169,8 +177,7 @@ def _ordered_table(shares: ResultTable, labels: Mapping[str, str]) -> Table:
         own, versus = (matching(part, term=term).fillna({"time": np.inf}) for part in (rates, contrasts))
         rows = []
         for month in sorted(own["time"].unique()):
-            by_arm = matching(own, time=month).set_index("group")
-            cells = [share(by_arm.loc[code]) if code in by_arm.index else "" for code in labels]
+            cells = [*arm_cells(matching(own, time=month), labels, share)]
             compared = [row for _, row in matching(versus, time=month).iterrows()]
             visit = "The visit" if np.isinf(month) else visit_label(month)
             cells += [points(row) for row in compared] + [p_value(row["p_value"]) for row in compared]
