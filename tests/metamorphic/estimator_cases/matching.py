@@ -31,9 +31,7 @@ def subclasses(data: pd.DataFrame) -> Output:
 
 
 CASES = (
-    Case(
-        "match_patients", lambda d, _: matching(d), of=(match_patients, Matching), swapped_arms=ONE_SIDED, **SHARED
-    ),
+    Case("match_patients", lambda d, _: matching(d), of=(match_patients, Matching), swapped_arms=ONE_SIDED, **SHARED),
     Case("subclassify", lambda d, _: subclasses(d), of=(subclassify,), **SHARED),
     Case(
         "matched_rates",
