@@ -71,7 +71,7 @@ def _patients() -> pd.DataFrame:
     x = stream.normal(size=n).round(2)
     arm = stream.choice(["a", "b"], n, p=[0.45, 0.55])
     t = np.ceil(stream.exponential(20 * np.exp(-0.4 * x)))
-    return pd.DataFrame(
+    patients = pd.DataFrame(
         {
             "patient_id": [f"p{i:03d}" for i in range(n)],
             "arm": arm,
@@ -85,15 +85,18 @@ def _patients() -> pd.DataFrame:
             "entry": np.floor(t * stream.uniform(0, 0.9, n)),
             "w": stream.uniform(0.3, 3, n).round(3),
             "responder": stream.uniform(size=n) < 1 / (1 + np.exp(-0.5 * x)),
+            "score": stream.uniform(0.1, 0.9, n),
         }
     )
+    seen = np.floor(t / 6) * 6  # between the visits `lower` and `upper`, or not until `lower`
+    return patients.assign(lower=seen, upper=np.where(patients["event"] == 1, seen + 6, np.inf))
 
 
 PATIENTS = Table(
     _patients,
-    times=("t", "entry"),
-    quiet={"event": 0, "cause": 0, "responder": False},
-    loud={"event": 1, "cause": 1, "responder": True},
+    times=("t", "entry", "lower", "upper"),
+    quiet={"event": 0, "cause": 0, "responder": False, "upper": np.inf},
+    loud={"event": 1, "cause": 1, "responder": True, "upper": 1000.0},
 )
 
 

@@ -34,6 +34,7 @@ NO_ESTIMATORS = {
             "longitudinal.response_history",
             "longitudinal.response_visits",
             "longitudinal.visit_states",
+            "response.first_response_intervals",
             "survival.Landmark",
             "survival.landmark",
             "survival.recurrent_flares",
@@ -41,6 +42,7 @@ NO_ESTIMATORS = {
         ),
         "lays out rows from the tables of a cohort",
     ),
+    "response.sustained_response_rates": "counts patients from the tables of a cohort",
     **dict.fromkeys(
         ("longitudinal.egfr_slopes", "longitudinal.proteinuria_course"), "fit_mixed on rows from the tables of a cohort"
     ),

@@ -9,19 +9,28 @@ from estimator_cases.case import SPELLS, Case, Exempt, Output
 from analyses.survival import (
     CoxFit,
     FineGrayFit,
+    ParametricFit,
+    censorings,
     cumulative_incidence,
     cumulative_incidence_at,
     fit_cox,
     fit_fine_gray,
+    fit_parametric,
     fit_recurrent,
     gray_test,
     kaplan_meier,
     logrank,
+    logrank_events,
+    logrank_trend,
     mean_cumulative_events,
     median_survival,
+    nelson_aalen,
     numbers_at_risk,
     restricted_mean,
     subgroup_effects,
+    survival_at,
+    survival_quantiles,
+    turnbull,
 )
 from cohort.results import ResultTable
 
@@ -74,6 +83,17 @@ def fine_gray(data: pd.DataFrame, unit: float) -> Output:
         "tidy: exponentiated": fit.tidy(exponentiate=True),
         "glance": fit.glance(),
         "predict": fit.predict(profiles, times=[5 * unit, 20 * unit]),
+    }
+
+
+def parametric(data: pd.DataFrame, unit: float, **options: object) -> Output:
+    fit = fit_parametric(data, "arm + x", **EVENTS, **options)
+    profile = pd.DataFrame({"arm": sorted(set(data["arm"]))[-1:], "x": [0.5]})
+    return {
+        "tidy": fit.tidy(),
+        "tidy: exponentiated": fit.tidy(exponentiate=True),
+        "glance": fit.glance(),
+        "predict": fit.predict(profile, times=[5 * unit, 20 * unit]),
     }
 
 
@@ -212,5 +232,67 @@ CASES = (
         of=(fit_fine_gray, FineGrayFit),
         half_weights=NO_WEIGHTS,
         relative=1e-9,
+    ),
+    Case(
+        "nelson_aalen",
+        lambda d, _: nelson_aalen(d, **EVENTS, by="arm", weights_col="w", entry_col="entry", cluster_col="patient_id"),
+        of=(nelson_aalen,),
+        half_weights=("time", "estimate", "std_error", "conf_low", "conf_high", "n", "n_events"),
+    ),
+    Case(
+        "survival_at",
+        lambda d, u: survival_at(
+            d, **EVENTS, by="arm", times=[5 * u, 20 * u], weights_col="w", cluster_col="patient_id"
+        ),
+        of=(survival_at,),
+        half_weights=("time", "estimate", "std_error", "conf_low", "conf_high", "n", "n_events"),
+    ),
+    Case(
+        "survival_quantiles",
+        lambda d, _: survival_quantiles(d, **EVENTS, by="arm", weights_col="w", cluster_col="patient_id"),
+        of=(survival_quantiles,),
+        half_weights=("estimate", "conf_low", "conf_high", "n", "n_events"),
+        time_unit={"survival_quantile": 1, "survival_quantile_difference": 1},
+    ),
+    Case(
+        "censorings",
+        lambda d, _: censorings(d, **EVENTS, by="arm", weights_col="w"),
+        of=(censorings,),
+        half_weights=("time", "estimate"),
+    ),
+    Case(
+        "logrank_events",
+        lambda d, _: logrank_events(d, **EVENTS, by="arm", weights_col="w", entry_col="entry"),
+        of=(logrank_events,),
+        half_weights=("estimate",),
+        refuses=("empty", "one_arm", "one_row"),
+    ),
+    Case(
+        "logrank_trend",
+        lambda d, _: logrank_trend(d, **EVENTS, by="arm", weights_col="w", cluster_col="patient_id"),
+        of=(logrank_trend,),
+        half_weights=("estimate", "p_value"),
+        refuses=("empty", "one_arm", "one_row"),
+    ),
+    *(
+        Case(
+            f"fit_parametric, {model}",
+            lambda d, u, model=model: parametric(d, u, model=model, weights_col="w", cluster_col="patient_id"),
+            of=(fit_parametric, ParametricFit),
+            half_weights=("estimate", "std_error", "conf_low", "conf_high", "p_value"),
+            relative=1e-6,
+            time_unit=Exempt("its parameters follow the logarithm of time, its likelihood the Jacobian"),
+            swapped_arms=Exempt("its scale and its predictions are of the reference arm"),
+        )
+        for model in ("weibull_aft", "spline")
+    ),
+    Case(
+        "turnbull",
+        lambda d, _: turnbull(d, lower_col="lower", upper_col="upper", by="arm", weights_col="w"),
+        of=(turnbull,),
+        half_weights=("time", "estimate"),
+        relative=1e-6,
+        time_unit=Exempt("its terms name the ends of intervals"),
+        missing=Exempt("a missing upper end says that the event was never seen"),
     ),
 )
