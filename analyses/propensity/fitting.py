@@ -116,9 +116,9 @@ def fit_propensity(
     _check_request(method, estimand, missing, overidentified)
     require_complete(data, [treatment_col], where=_WHERE)
     is_treated = treated_rows(data, treatment_col, treated, where=_WHERE)
-    frame, extended = (data.copy(), formula) if missing == "refuse" else with_missing_indicators(data, formula)
+    frame, extended = (data, formula) if missing == "refuse" else with_missing_indicators(data, formula)
     design = build_design(extended, frame, intercept=True)
-    arms = (str(treated), str(data[treatment_col].iloc[int(np.argmin(is_treated))]))
+    arms = (str(treated), str(data[treatment_col].array[int(np.argmin(is_treated))]))
     own: Estimand = estimand or "ATE"
     words = _WORDS[method].format(folds=folds)
     remark: str | None = None
@@ -160,7 +160,7 @@ def fit_propensity(
         _design=design.matrix,
         _influence=influence,
         _solved=solved,
-        _data=frame,
+        _data=frame.copy() if frame is data else frame,
     )
 
 
