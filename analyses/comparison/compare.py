@@ -39,6 +39,7 @@ def compare_arms(
     estimand: Estimand = "ATE",
     trim: float | None = None,
     adjust: str | None = None,
+    separate_arms: bool = False,
     folds: int | None = None,
     variance: Variance = "stacked",
     replicates: int = 500,
@@ -66,6 +67,9 @@ def compare_arms(
         Right-hand side of an outcome model. Binary outcomes are then also standardised and augmented (AIPW), and so is
         the restricted mean; for estimands other than ATE, ATT and ATC a row says that there is none (the augmented
         restricted mean is of the ATE only). Needs ``score`` as a formula.
+    separate_arms
+        Whether the outcome model of a binary outcome has coefficients of its own in each arm. That separates sooner:
+        with about a hundred patients in an arm and a covariate of sparse levels, leave it False.
     folds
         Cross-fitting of the augmented estimates; None fits to everybody.
     variance
@@ -123,6 +127,7 @@ def compare_arms(
         _weights(data, score, treatment_col, treated, estimand, trim, variance),
         score if isinstance(score, str) else None,
         adjust,
+        separate_arms,
         folds,
         estimand,
         patient_col,
@@ -144,7 +149,8 @@ def compare_arms(
     spec = {
         "function": WHERE, "treatment_col": treatment_col, "treated": str(treated), "estimand": estimand,
         "score": score if isinstance(score, str) else type(score).__name__, "trim": trim, "adjust": adjust,
-        "folds": folds, "variance": variance, "replicates": replicates if drawn is not None else None,
+        "separate_arms": separate_arms, "folds": folds, "variance": variance,
+        "replicates": replicates if drawn is not None else None,
         "interval": interval if drawn is not None else None, "conf_level": conf_level,
     }  # fmt: skip
     metadata: dict[str, object] = {"spec": spec}

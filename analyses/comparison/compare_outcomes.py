@@ -112,6 +112,7 @@ class Comparison:
     weights: ScoreWeights
     score: str | None
     adjust: str | None
+    separate_arms: bool
     folds: int | None
     estimand: Estimand
     patient_col: str
@@ -130,6 +131,7 @@ class Comparison:
             yield _without("augmented", label, why)
             return
         models = {**options, "adjust": self.adjust, "estimand": self.estimand, "patient_col": self.patient_col}
+        models["separate_arms"] = self.separate_arms
         yield _attempt("standardised", label, lambda: standardised_rates(frame, **models))  # type: ignore[arg-type]
         models |= {"score": self.score, "folds": self.folds}
         yield _attempt("augmented", label, lambda: augmented_rates(frame, **models))  # type: ignore[arg-type]
