@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from estimator_cases.case import SPELLS, Case, Exempt, Output
+from estimator_cases.case import SEEN_BETWEEN, SPELLS, Case, Exempt, Output
 
 from analyses.survival import (
     CoxFit,
     FineGrayFit,
+    ParametricFit,
+    censorings,
     cumulative_incidence,
     cumulative_incidence_at,
     fit_cox,
     fit_fine_gray,
+    fit_parametric,
     fit_recurrent,
     gray_test,
     kaplan_meier,
     logrank,
+    logrank_events,
+    logrank_trend,
     mean_cumulative_events,
     median_survival,
+    nelson_aalen,
     numbers_at_risk,
     restricted_mean,
     subgroup_effects,
+    survival_at,
+    survival_quantiles,
+    turnbull,
 )
 from cohort.results import ResultTable
 
@@ -69,6 +78,17 @@ def fine_gray(data: pd.DataFrame, unit: float) -> Output:
     fit = fit_fine_gray(data, "arm + x", **COMPETING, cluster_col="patient_id")
     arms = sorted(set(data["arm"]))
     profiles = pd.DataFrame({"arm": arms, "x": 0.5}, index=arms)  # predictions are grouped by the label of the profile
+    return {
+        "tidy": fit.tidy(),
+        "tidy: exponentiated": fit.tidy(exponentiate=True),
+        "glance": fit.glance(),
+        "predict": fit.predict(profiles, times=[5 * unit, 20 * unit]),
+    }
+
+
+def parametric(data: pd.DataFrame, unit: float, **options: object) -> Output:
+    fit = fit_parametric(data, "arm + x", **EVENTS, **options)
+    profiles = pd.DataFrame({"arm": sorted(set(data["arm"])), "x": 0.5})
     return {
         "tidy": fit.tidy(),
         "tidy: exponentiated": fit.tidy(exponentiate=True),
@@ -212,5 +232,101 @@ CASES = (
         of=(fit_fine_gray, FineGrayFit),
         half_weights=NO_WEIGHTS,
         relative=1e-9,
+    ),
+    Case(
+        "kaplan_meier, weighted, clustered",
+        lambda d, _: kaplan_meier(d, **EVENTS, by="arm", weights_col="w", entry_col="entry", cluster_col="patient_id"),
+        of=(kaplan_meier,),
+        half_weights=("time", "estimate", "std_error", "conf_low", "conf_high", "n", "n_events"),
+        relative=1e-11,
+    ),
+    Case(
+        "nelson_aalen",
+        lambda d, _: nelson_aalen(d, **EVENTS, by="arm", weights_col="w", entry_col="entry", cluster_col="patient_id"),
+        of=(nelson_aalen,),
+        half_weights=("time", "estimate", "std_error", "conf_low", "conf_high", "n", "n_events"),
+        relative=1e-11,
+    ),
+    Case(
+        "censorings",
+        lambda d, _: censorings(d, **EVENTS, by="arm", weights_col="w", entry_col="entry"),
+        of=(censorings,),
+        half_weights=("time", "estimate", "n", "n_events"),
+    ),
+    Case(
+        "survival_at",
+        lambda d, u: survival_at(
+            d, **EVENTS, by="arm", weights_col="w", cluster_col="patient_id", times=[5 * u, 20 * u]
+        ),
+        of=(survival_at,),
+        half_weights=("time", "estimate", "std_error", "conf_low", "conf_high", "n", "n_events"),
+        relative=1e-11,
+    ),
+    Case(
+        "survival_quantiles",
+        lambda d, _: survival_quantiles(d, **EVENTS, by="arm", weights_col="w"),
+        of=(survival_quantiles,),
+        half_weights=("estimate", "n", "n_events"),
+        time_unit={"survival_quantile": 1, "survival_quantile_difference": 1},
+    ),
+    Case(
+        "logrank, weighted, clustered, delayed entry",
+        lambda d, _: logrank(
+            d, **EVENTS, by="arm", strata="site", weights_col="w", entry_col="entry", cluster_col="patient_id"
+        ),
+        of=(logrank,),
+        half_weights=("estimate", "p_value"),
+        relative=1e-11,
+        refuses=("empty", "one_arm", "one_row"),
+    ),
+    Case(
+        "logrank_events",
+        lambda d, _: logrank_events(d, **EVENTS, by="arm", strata="site", weights_col="w", entry_col="entry"),
+        of=(logrank_events,),
+        half_weights=("estimate",),
+        refuses=("empty", "one_arm", "one_row"),
+    ),
+    Case(
+        "logrank_trend",
+        lambda d, _: logrank_trend(d, **EVENTS, by="kind", strata="arm", weights_col="w", cluster_col="patient_id"),
+        of=(logrank_trend,),
+        half_weights=("estimate", "p_value"),
+        relative=1e-11,
+        refuses=("empty", "one_row"),
+    ),
+    Case(
+        "turnbull",
+        lambda d, _: turnbull(d, lower_col="low", upper_col="high", by="arm", weights_col="w"),
+        of=(turnbull,),
+        half_weights=("time", "estimate", "n", "n_events"),
+        table=SEEN_BETWEEN,
+        relative=1e-9,
+        time_unit=Exempt("an interval is named by its ends"),
+        missing=Exempt("no upper limit means that the event was not seen"),
+    ),
+    Case(
+        "turnbull, resampled",
+        lambda d, _: turnbull(d, lower_col="low", upper_col="high", by="arm", bootstraps=20, seed=1),
+        of=(turnbull,),
+        half_weights=NO_WEIGHTS,
+        table=SEEN_BETWEEN,
+        relative=1e-9,
+        time_unit=Exempt("an interval is named by its ends"),
+        swapped_arms=Exempt("arms are resampled one after the other"),
+        missing=Exempt("no upper limit means that the event was not seen"),
+    ),
+    *(
+        Case(
+            f"fit_parametric, {model}",
+            lambda d, u, model=model: parametric(
+                d, u, model=model, weights_col="w", entry_col="entry", cluster_col="patient_id"
+            ),
+            of=(fit_parametric, ParametricFit),
+            half_weights=("estimate", "std_error", "conf_low", "conf_high", "p_value"),
+            relative=1e-9,
+            time_unit=Exempt("the baseline is of the unit: log time ratios and predictions are checked by themselves"),
+            swapped_arms=Exempt("intercept and baseline are those of the reference arm"),
+        )
+        for model in ("weibull_aft", "loglogistic_aft", "spline")
     ),
 )
