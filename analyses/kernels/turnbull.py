@@ -173,7 +173,10 @@ def _newton_step(mass: FloatArray, begin: IntArray, end: IntArray, counts: Float
     scale = np.sqrt(counts / counts.sum())
     rows = np.vstack([scale[:, None] * inside / probability[:, None], np.full(len(mass), SUM_WEIGHT)])
     target = np.append(2.0 * scale, SUM_WEIGHT)
-    found, _ = nnls(rows, target, maxiter=30 * len(mass))
+    try:
+        found, _ = nnls(rows, target, maxiter=30 * len(mass))
+    except RuntimeError:  # its active set did not settle: the self-consistency step that follows still climbs
+        return mass
     wanted = found / found.sum()
     level = counts @ np.log(probability)
     step = 1.0

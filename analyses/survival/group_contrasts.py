@@ -35,8 +35,6 @@ def clustered_error(influence: tuple[FloatArray, FloatArray], clusters: tuple[In
 
 def wald(estimate: float, error: float, quantile: float) -> dict[str, object]:
     """Return standard error, Wald interval and p-value of an estimate that is zero when groups do not differ."""
-    if math.isnan(error):
-        return {}
     limits: dict[str, object] = {
         "std_error": error,
         "conf_low": estimate - quantile * error,

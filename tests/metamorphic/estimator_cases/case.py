@@ -183,6 +183,21 @@ DUE_VISITS = Table(
 )
 """A row for each visit that a patient was due for, seen or not."""
 
+
+@cache
+def _seen_between() -> pd.DataFrame:
+    stream = np.random.default_rng(20250304)
+    patients = _patients()[["patient_id", "arm", "w"]]
+    visits = np.array([0.0, 6, 12, 24, 36, 60])
+    place = np.minimum(stream.geometric(0.5, len(patients)) - 1, 4)
+    width = np.minimum(stream.integers(1, 3, len(patients)), 5 - place)
+    seen = stream.uniform(size=len(patients)) < 0.8
+    return patients.assign(low=visits[place], high=np.where(seen, visits[place + width], np.nan))
+
+
+SEEN_BETWEEN = Table(_seen_between, times=("high", "low"), quiet={"high": np.nan}, loud={"high": 60.0})
+"""A row a patient: the event lies between two visits, or after the first where there is no second."""
+
 DEGENERATE: dict[str, Callable[[pd.DataFrame, Table], pd.DataFrame]] = {
     "empty": lambda data, _: data.iloc[:0],
     "one_row": lambda data, _: data.iloc[:1],
