@@ -48,7 +48,6 @@ NO_ESTIMATORS = {
     ),
     "propensity.balance_table": "lays out a result table for print",
     "propensity.crump_bound": "a number of an array of scores: trim_crump does it to a fit",
-    "response.sustained_response_rates": "counts responses from the tables of a cohort",
     "sensitivity.tipping_points": "arithmetic on an estimate: there are no rows",
 }
 """Public names of the rooms that estimate nothing from a frame, and what they do instead."""
