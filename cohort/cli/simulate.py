@@ -61,7 +61,7 @@ def simulate(
 
     Writes estimates.parquet (a row per cohort and estimator), performance (Parquet, CSV), truths.csv and
     simulation.html, which says in words which methods kept their coverage where. The default of 30 replicates takes
-    about two minutes and shows the large biases; coverage needs hundreds.
+    two to three minutes and shows the large biases; coverage needs hundreds.
     """
     import pandas as pd
 
