@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ from cohort.results import ResultTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+_LABEL = 17
+"""Characters of a label beside the numbers at risk before it goes on in a second line."""
 
 
 def plot_survival(
@@ -67,11 +72,12 @@ def plot_survival(
     rows = rows_of(table, "survival", where=where, arms=arms)
     numbers = rows_of(at_risk, "at_risk", where=where, arms=arms)
     unit = single_time_unit(pd.concat([rows, numbers], ignore_index=True), where=where)
-    styles = arm_styles(arms)
+    styles = arm_styles({code: textwrap.fill(label, _LABEL) for code, label in arms.items()})
+    lines = max(style.label.count("\n") + 1 for style in styles)
     ticks = sorted(numbers["time"].unique())
     with house_style():
-        figure = new_figure(3.7 + 0.22 * len(styles))
-        curves, risk = figure.subplots(2, 1, sharex=True, height_ratios=[10, 0.9 * len(styles)])
+        figure = new_figure(3.7 + (0.1 + 0.12 * lines) * len(styles))
+        curves, risk = figure.subplots(2, 1, sharex=True, height_ratios=[10, (0.4 + 0.5 * lines) * len(styles)])
         for style in styles:
             draw_curve(curves, rows[rows["group"] == style.code], style, origin=1.0)
         curves.set_ylim(0, 1.02)
@@ -81,7 +87,7 @@ def plot_survival(
         curves.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
         curves.legend(loc="lower left", frameon=False, handlelength=3)
         curves.set_xlim(0, max(float(rows["time"].max()), ticks[-1]) * 1.02)
-        curves.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        curves.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
         curves.tick_params(axis="x", labelbottom=True)
         _write_numbers(risk, numbers, styles)
     return curves, risk

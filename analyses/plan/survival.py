@@ -60,7 +60,8 @@ def survival(data: AnalysisData) -> Tables:
 def at_risk_times(horizon_years: float) -> list[float]:
     """Half a year, whole years and the horizon; quarters too where follow-up is short."""
     marks = [0, 0.5, *range(1, int(horizon_years) + 1)] if horizon_years > 1 else [0, 0.25, 0.5, 0.75]
-    return [*(mark for mark in marks if mark < horizon_years), horizon_years]
+    apart = 0.2 if horizon_years <= 1 else 0.05 * horizon_years  # nearer to the horizon, two ticks would overlap
+    return [*(mark for mark in marks if mark <= horizon_years - apart), horizon_years]
 
 
 def _named_causes(table: ResultTable) -> ResultTable:
