@@ -94,8 +94,8 @@ def setting_columns(table: ResultTable) -> pd.DataFrame:
     Examples
     --------
     >>> rows = [{"population": "strength=0.5; world=null", "estimate": 0.05}]
-    >>> setting_columns(result_table(rows))[["strength", "world"]].iloc[0].tolist()
-    [0.5, 'null']
+    >>> setting_columns(result_table(rows))[["strength", "world"]].astype(str).iloc[0].tolist()
+    ['0.5', 'null']
     """
     named = [dict(pair.split("=", 1) for pair in str(text).split("; ")) for text in table.frame["population"]]
     columns = pd.DataFrame(named)
