@@ -9,12 +9,15 @@ from cohort.results import ResultTable
 
 
 def with_treated(data: AnalysisData) -> pd.DataFrame:
-    """Mark the treated; the arm becomes a category whose first level is the reference of every contrast."""
+    """Mark the treated in the frame of event-free survival, the arms ordered as :func:`with_ordered_arms` does."""
+    frame = data.event_free
+    return with_ordered_arms(data, frame.assign(treated=(frame["arm"] == data.treated).astype(int)))
+
+
+def with_ordered_arms(data: AnalysisData, frame: pd.DataFrame) -> pd.DataFrame:
+    """Make the arm a category whose first level is the reference of every contrast."""
     levels = [code for code in (data.reference, data.treated) if code is not None]
-    arm = data.event_free["arm"]
-    return data.event_free.assign(
-        treated=(arm == data.treated).astype(int), arm=pd.Categorical(arm, categories=levels, ordered=True)
-    )
+    return frame.assign(arm=pd.Categorical(frame["arm"], categories=levels, ordered=True))
 
 
 def in_population(table: ResultTable, population: str) -> ResultTable:

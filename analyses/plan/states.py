@@ -6,7 +6,7 @@ import numpy as np
 
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables, attempt
-from analyses.plan.labels import in_years
+from analyses.plan.labels import in_years, with_ordered_arms
 
 SHORT_YEARS = 2
 """Up to here the course is shown by month, beyond by quarter of a year."""
@@ -22,7 +22,7 @@ def states(data: AnalysisData) -> Tables:
         visit_transitions,
     )
 
-    history = response_history(data)
+    history = with_ordered_arms(data, response_history(data))
     per_year = 12 if data.horizon_years <= SHORT_YEARS else 4
     marks = np.arange(round(data.horizon_years * per_year) + 1) / per_year
     times = [*(float(mark) for mark in marks if mark < data.horizon_years), data.horizon_years]
