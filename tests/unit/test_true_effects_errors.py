@@ -80,7 +80,7 @@ def test_carried_values_are_found_by_settings_alone(setting: Setting) -> None:
     renamed = load_scenario("randomised").model()
     assert carried_stem(setting.design, renamed) == "kim2025-randomised"
     assert carried_stem(setting.design, PatientModel()) == "kim2025"
-    other = settle_model(0.5)
+    other = settle_model(0.7)
     assert carried_stem(setting.design, other) is None
     assert carried_effects(setting.design, other) is None
 
