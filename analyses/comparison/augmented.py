@@ -132,7 +132,7 @@ def augmented_rates(
     for when, at in visits_of(data, time_col, where=where):
         refuse_repeated_patients(request.patients[at], where=where)
         outcome, own = request.outcome[at], request.treated[at]
-        one, zero, remark = _augmented_arms(
+        one, zero, remark = augmented_arms(
             outcome,
             own,
             (scoring[at], score_terms),
@@ -191,7 +191,7 @@ def _folds(patients: TextArray, treated: BoolArray, folds: int, where: str) -> n
     return patient_folds(patients, treated, folds=folds, where=where) if both else None
 
 
-def _augmented_arms(
+def augmented_arms(
     outcome: FloatArray,
     treated: BoolArray,
     scoring: tuple[FloatArray, tuple[str, ...]],
@@ -203,7 +203,28 @@ def _augmented_arms(
     folds: np.ndarray | None,
     stacked: bool,
 ) -> tuple[ArmProportion, ArmProportion, str]:
-    """Estimate both arms on one set of patients, with a remark where the weights leave few of them."""
+    """Estimate both arms on one set of patients, with a remark where the weights leave few of them.
+
+    Parameters
+    ----------
+    outcome, treated
+        Shape (n,).
+    scoring, covariates
+        Designs of the score and of the outcome model, shape (n, p), intercept included, with the names of their terms.
+    names
+        Of the treated and of the reference arm.
+    estimand, separate_arms
+        As for :func:`augmented_rates`.
+    folds
+        Shape (n,), folds from 0, or None.
+    stacked
+        Whether the variance accounts for the estimation of both models.
+
+    Returns
+    -------
+    tuple
+        The treated arm, the reference arm, and the remark, which may be empty.
+    """
     if not (treated.any() and not treated.all()):
         return (*arms_without_estimate(outcome, treated, names, ""), "")
     score_design = score_settings(*scoring)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analyses.figures.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILLION, house_style
+from analyses.figures.style import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, SKY, VERMILLION, house_style
 from analyses.simulation.performance import setting_columns
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable
@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _Z = 1.96
 _ORACLE, _CRUDE = ", oracle", "crude"
-_LOOKS = ((INK, "o"), (BLUE, "s"), (VERMILLION, "^"), (GREEN, "D"), (PURPLE, "v"), (ORANGE, "P"))
+_LOOKS = ((INK, "o"), (BLUE, "s"), (VERMILLION, "^"), (GREEN, "D"), (PURPLE, "v"), (ORANGE, "P"), (SKY, "X"))
 """Colour and marker of a method, by position; with an oracle's covariates its line is dashed and its marker hollow."""
 _COVERAGE_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 _ERROR_TICKS = (0.0, 0.05, 0.2, 0.5, 1.0)

@@ -24,7 +24,7 @@ from analyses.kernels.proportions import newcombe_difference, normal_quantile, p
 from analyses.kernels.restricted_mean import restricted_mean
 from analyses.propensity import EstimatedWeights
 from analyses.propensity.weights import Estimand
-from analyses.simulation.sample import CALIPER, Adjustment, Sample, World
+from analyses.simulation.sample import CALIPER, COVARIATES, Adjustment, Sample, World
 from cohort.errors import AnalysisError
 
 CONF_LEVEL = 0.95
@@ -162,6 +162,31 @@ def _weighted_difference(
     return _wald(means[0].estimate - means[1].estimate, float(np.sqrt(np.sum(difference**2))))
 
 
+def _augmented_difference(sample: Sample, world: World, adjustment: Adjustment) -> Estimate:
+    """As :func:`analyses.comparison.augmented_rates`, the arms sharing the coefficients of the covariates."""
+    from analyses.comparison.augmented import augmented_arms
+
+    responded, *_ = _arms(sample, world)
+    seen = sample.assessed
+    names = ("Intercept", *COVARIATES[adjustment])
+    design = np.column_stack([np.ones(int(seen.sum())), sample.design(adjustment)[seen]]), names
+    *arms, _ = augmented_arms(
+        responded[seen],
+        sample.treated[seen],
+        design,
+        design,
+        names=("treated", "reference"),
+        estimand="ATE",
+        separate_arms=False,
+        folds=None,
+        stacked=True,
+    )
+    influences = [arm.influence for arm in arms if arm.influence is not None]
+    if len(influences) < len(arms):
+        raise AnalysisError("; ".join(arm.note for arm in arms if arm.note), where="AIPW")
+    return _wald(arms[0].estimate - arms[1].estimate, float(np.sqrt(np.sum((influences[0] - influences[1]) ** 2))))
+
+
 def _matched_difference(sample: Sample, world: World, adjustment: Adjustment) -> Estimate:
     from analyses.comparison import matched_rates
 
@@ -261,6 +286,14 @@ def _adjusted(own: Adjustment) -> Iterator[Method]:
             f"{population} weights, {words}; {variance}",
             partial(_weighted_difference, adjustment=own, population=population, known=known),
         )
+    yield Method(
+        f"AIPW, {own}",
+        risk,
+        ate,
+        own,
+        f"augmented inverse-probability weighting, {words}; estimation of both models accounted for",
+        partial(_augmented_difference, adjustment=own),
+    )
     yield Method(
         f"matching, {own}",
         risk,

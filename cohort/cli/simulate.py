@@ -55,9 +55,9 @@ def simulate(
 ) -> None:
     """Judge estimators on many cohorts whose true effects are known.
 
-    Draws cohorts at each strength of confounding and size, applies unadjusted, regression-adjusted and weighted
-    estimators to each, with measured covariates alone and with the latent severity too, and compares them with the
-    truth: bias, standard errors, coverage, type-I error and power, with Monte Carlo standard errors.
+    Draws cohorts at each strength of confounding and size, applies unadjusted, regression-adjusted, weighted, doubly
+    robust and matched estimators to each, with measured covariates alone and with the latent severity too, and compares
+    them with the truth: bias, standard errors, coverage, type-I error and power, with Monte Carlo standard errors.
 
     Writes estimates.parquet (a row per cohort and estimator), performance (Parquet, CSV), truths.csv and
     simulation.html, which says in words which methods kept their coverage where. The default of 30 replicates takes

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyses.comparison import matched_rates, weighted_rates
+from analyses.comparison import augmented_rates, matched_rates, weighted_rates
 from analyses.figures.simulation import plot_performance
 from analyses.longitudinal import marginal_response
 from analyses.propensity import fit_propensity
@@ -103,6 +103,23 @@ def test_weighted_differences_are_those_of_weighted_rates(
 
 
 @pytest.mark.parametrize("own", [Adjustment.MEASURED, Adjustment.ORACLE])
+def test_the_augmented_difference_is_that_of_augmented_rates(
+    own: Adjustment, patients: pd.DataFrame, assessed: pd.DataFrame
+) -> None:
+    terms = " + ".join(COVARIATES[own])
+    table = augmented_rates(
+        assessed,
+        score=terms,
+        adjust=terms,
+        outcome_col="responded",
+        treatment_col="treated",
+        treated=True,
+        separate_arms=False,
+    )
+    assert_same(estimated("risk_difference", f"AIPW, {own}", patients), table, "risk_difference")
+
+
+@pytest.mark.parametrize("own", [Adjustment.MEASURED, Adjustment.ORACLE])
 def test_the_matched_difference_is_that_of_matched_rates(
     own: Adjustment, patients: pd.DataFrame, assessed: pd.DataFrame
 ) -> None:
@@ -158,6 +175,8 @@ def test_names_are_unique_and_every_target_has_a_crude_and_an_oracle_method() ->
         ("risk_difference", "crude", {"assessed": False}, "the treated arm: nobody is assessed"),
         ("risk_difference", "IPW, oracle", {"responded": True}, "no patient, or every patient, of an arm responds"),
         ("risk_difference", "matching, oracle", {"responded": True}, "only events in True"),
+        ("risk_difference", "AIPW, oracle", {"responded": True}, "only events in treated"),
+        ("risk_difference", "AIPW, measured", {"log_upcr": "responded"}, "AIPW: outcome model: separation"),
         ("risk_difference", "g-computation, oracle", {"responded": False}, "no patient, or every patient"),
         ("risk_difference", "g-computation, measured", {"age_years": 40.0}, "outcome model has no finite estimate"),
         ("risk_difference", "g-computation, measured", {"log_upcr": "responded"}, "outcome model has no finite"),
@@ -362,8 +381,8 @@ def test_the_figure_has_a_panel_per_measure_and_size_and_a_line_per_method() -> 
 def test_the_figure_refuses_what_it_cannot_show() -> None:
     with pytest.raises(AnalysisError, match="no rows of this estimand; got risk_difference"):
         plot_performance(performance_of(SHARES, REJECTIONS), term="hazard")
-    many = {(0.0, f"method {place}"): 0.95 for place in range(7)}
-    with pytest.raises(AnalysisError, match="a figure tells 6 methods apart"):
+    many = {(0.0, f"method {place}"): 0.95 for place in range(8)}
+    with pytest.raises(AnalysisError, match="a figure tells 7 methods apart"):
         plot_performance(performance_of(many, {name: 0.05 for _, name in many}), term="risk_difference")
 
 
