@@ -27,6 +27,13 @@ MONTHS = {6: 0.45, 12: 0.55, 24: 0.6}
 WITHIN_PATIENT = 0.4
 PER_COVARIATE = 0.4
 ASSESSED = 0.85
+PARTIAL = 0.2
+FLARES_PER_DAY = HAZARD
+FRAILTY_VARIANCE = 0.5
+FALL_PER_YEAR = 0.1
+YEARS = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0)
+FIRST_RESPONSES_PER_MONTH = -np.log(0.55) / 6
+VISITS = (3, 6, 12, 24, 36, 60)
 
 
 @dataclass(frozen=True)
@@ -109,9 +116,48 @@ def repeated(stream: np.random.Generator, size: int) -> pd.DataFrame:
         latent = PER_COVARIATE * x + np.sqrt(WITHIN_PATIENT) * frailty + np.sqrt(own) * noise
         seen = stream.uniform(size=size) < ASSESSED
         visit = pd.DataFrame({"patient_id": np.arange(size), "arm": arm, "x": x, "visit_month": month})
-        rows.append(visit.assign(responder=latent < ndtri(rate))[seen])
+        responder = latent < ndtri(rate)
+        state = np.where(responder, "CR", np.where(latent < ndtri(rate + PARTIAL), "PR", "NR"))
+        rows.append(visit.assign(responder=responder, state=state)[seen])
     visits = pd.concat(rows, ignore_index=True)
     return visits.assign(response=np.where(visits["responder"], "CR", "NR"))
+
+
+def recurrent(stream: np.random.Generator, size: int) -> pd.DataFrame:
+    """Draw Poisson events with a gamma frailty as counting-process rows, the last of each patient without event."""
+    end = followed(stream, np.full((size, 1), 1e-12))["day"].to_numpy()
+    frailty = stream.gamma(1 / FRAILTY_VARIANCE, FRAILTY_VARIANCE, size)
+    numbers = stream.poisson(frailty * FLARES_PER_DAY * end)
+    patient = np.repeat(np.arange(size), numbers)
+    days = stream.uniform(size=len(patient)) * end[patient]
+    rows = pd.DataFrame(
+        {
+            "patient_id": np.concatenate([patient, np.arange(size)]),
+            "stop": np.concatenate([days, end]),
+            "event": np.repeat([1, 0], [len(patient), size]),
+        }
+    ).sort_values(["patient_id", "stop"], ignore_index=True)
+    start = rows.groupby("patient_id")["stop"].shift().fillna(0.0)
+    return rows.assign(start=start, arm=arms(size)[rows["patient_id"]])
+
+
+def courses(stream: np.random.Generator, size: int) -> pd.DataFrame:
+    level, slope = stream.normal(size=size), stream.normal(size=size)
+    patient = np.repeat(np.arange(size), len(YEARS))
+    years = np.tile(YEARS, size)
+    value = 1 + 0.5 * level[patient] + (0.1 * slope[patient] - FALL_PER_YEAR) * years
+    value = value + 0.5 * stream.normal(size=len(patient))
+    seen = stream.uniform(size=len(patient)) < ASSESSED
+    return pd.DataFrame({"patient_id": patient, "arm": arms(size)[patient], "years": years, "value": value})[seen]
+
+
+def visited(stream: np.random.Generator, size: int) -> pd.DataFrame:
+    """Draw first responses that are seen at the first visit kept after them; ``upper`` is infinite if none is."""
+    month = stream.exponential(1 / FIRST_RESPONSES_PER_MONTH, size)[:, None]
+    kept = stream.uniform(size=(size, len(VISITS))) < ASSESSED
+    lower = np.where(kept & (np.array(VISITS) < month), VISITS, 0).max(axis=1)
+    upper = np.where(kept & (np.array(VISITS) >= month), VISITS, np.inf).min(axis=1)
+    return pd.DataFrame({"lower": lower, "upper": upper})
 
 
 FOLLOW_UP = (
@@ -145,8 +191,26 @@ DESIGNS = {
             "repeated",
             "responses at months 6, 12 and 24 with rates 45, 55 and 60 % in both arms, by thresholds on a normal value "
             "that shares 0.4 of its variance within a patient and 0.16 with a baseline covariate; 85 % of the visits "
-            "are assessed, at random",
+            "are assessed, at random; a further 20 % of each visit respond partially",
             repeated,
+        ),
+        (
+            "recurrent",
+            "Poisson events at a rate that gives 0.8 in five years, times a gamma frailty of variance 0.5, the same in "
+            "both arms; follow-up as for survival",
+            recurrent,
+        ),
+        (
+            "courses",
+            "values at 0, 0.5, 1, 2, 3 and 5 years that fall by 0.1 a year on average in both arms; standard "
+            "deviations 0.5 of the level, 0.1 of the yearly slope, 0.5 of a value; 85 % of the values are there",
+            courses,
+        ),
+        (
+            "visited",
+            "exponential times to the first response, 45 % by month 6; visits at months 3, 6, 12, 24, 36 and 60, each "
+            "kept with probability 85 %",
+            visited,
         ),
     )
 }

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from scipy.stats import binom
 from validity.cohorts import DESIGNS
-from validity.entries import ENTRIES, Entry, Gate
+from validity.entries import ENTRIES
+from validity.entry import Entry, Gate
 from validity.record import SIZES, Counts, read_record
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "validity.md"

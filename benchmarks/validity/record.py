@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from validity.cohorts import DESIGNS
-from validity.entries import ENTRIES, Entry, Measure
+from validity.entries import ENTRIES
+from validity.entry import Entry, Measure
 
 from cohort.seeds import SeedTree
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from validity.entries import ENTRIES, Entry
+from validity.entries import ENTRIES
+from validity.entry import Entry
 from validity.record import BLOCK, SIZES, read_record, simulate
 
 REDUCED = os.environ.get("LNCOHORT_SLOW") == "reduced"
