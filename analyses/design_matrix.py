@@ -141,8 +141,7 @@ def build_design(formula: str, data: pd.DataFrame, *, intercept: bool) -> Design
         matrix = _side_by_side(columns, len(data), intercept=intercept)
     else:
         parsed = _parse(formula)
-        required = sorted(str(name) for name in parsed.required_variables)
-        columns = {name: _column(data, name, formula, None) for name in required}
+        columns = {name: _column(data, name, formula, None) for name in _columns_named(parsed)}
         matrix, terms, variables, encoder = _first_encoding(parsed, columns, data.index, formula)
         kept = [place for place, name in enumerate(terms) if intercept or name != "Intercept"]
         matrix = matrix[:, kept]
@@ -237,6 +236,26 @@ def _parse(formula: str) -> SimpleFormula:
             "the formula removes the intercept", where=f"formula {formula!r}", remedy="drop the 0 or - 1"
         )
     return parsed
+
+
+def _columns_named(parsed: SimpleFormula) -> list[str]:
+    """Return the columns a formula needs, sorted.
+
+    ``parsed.required_variables`` leaves out, in formulaic 1.2, whatever stands inside ``center``, ``scale``, ``poly``
+    or ``bs``; read without knowledge of these functions, their arguments are seen.
+    """
+    from formulaic.parser.types import Factor
+    from formulaic.transforms import TRANSFORMS
+    from formulaic.utils.variables import Variable, get_required_variables
+
+    names: set[str] = set()
+    for factor in (factor for term in parsed for factor in term.factors):
+        if factor.eval_method is Factor.EvalMethod.LOOKUP:
+            names.add(str(factor.expr))
+        elif factor.eval_method is Factor.EvalMethod.PYTHON:
+            found = get_required_variables(factor.expr, {})
+            names |= {str(one.root) for one in found if one.root != one or Variable.Role.CALLABLE not in one.roles}
+    return sorted(names - set(TRANSFORMS))
 
 
 def _unreadable(formula: str, error: Exception) -> AnalysisError:

@@ -117,7 +117,7 @@ def test_column_names_that_need_quoting() -> None:
         ("0 + arm", "the formula removes the intercept"),
         ("1", "the formula has no terms"),
         ("age", r"formula 'age', column 'age': no such column; got age_years, isn_rps_class, hypertension, arm"),
-        ("unknown(age_years)", "no such column"),
+        ("unknown(age_years)", "cannot be read; .*'unknown' is not defined"),
         ("log(arm)", "the formula cannot be read"),
     ],
 )
@@ -155,6 +155,25 @@ def test_the_same_columns_are_built_from_other_rows(formula: str, intercept: boo
     design = build_design(formula, data(), intercept=intercept)
     assert design.matrix_of(data()).tolist() == design.matrix.tolist()
     assert design.matrix_of(data().iloc[[2]]).tolist() == design.matrix[[2]].tolist()
+
+
+@pytest.mark.parametrize(
+    ("formula", "columns"),
+    [
+        ("center(age_years)", [[-7.5], [-2.5], [2.5], [7.5]]),
+        ("center(age_years):hypertension", [[-7.5], [0.0], [2.5], [0.0]]),
+        ("age_years.clip(36, 44)", [[36.0], [37.0], [42.0], [44.0]]),
+        ("poly(age_years, 1)", [[-0.670820], [-0.223607], [0.223607], [0.670820]]),
+        # Bernstein's polynomials of degree 1 and 2 on 0, 1/3, 2/3, 1.
+        ("bs(age_years, df=1, degree=1)", [[0.0], [1 / 3], [2 / 3], [1.0]]),
+        ("bs(age_years, df=2, degree=2)", [[0.0, 0.0], [4 / 9, 1 / 9], [4 / 9, 4 / 9], [0.0, 1.0]]),
+    ],
+)
+def test_columns_inside_functions_that_learn_from_the_data_are_found(formula: str, columns: list[list[float]]) -> None:
+    frame = pd.DataFrame({"age_years": [32.0, 37.0, 42.0, 47.0], "hypertension": [1.0, 0.0, 1.0, 0.0]})
+    design = build_design(formula, frame, intercept=False)
+    np.testing.assert_allclose(design.matrix, columns, atol=1e-6)
+    np.testing.assert_allclose(design.matrix_of(frame.iloc[[1]]), [columns[1]], atol=1e-6)
 
 
 def test_other_rows_with_unknown_levels_or_types_are_refused() -> None:
