@@ -294,4 +294,5 @@ def _provenance(cohort: Cohort, *, compared: bool) -> pd.DataFrame:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("lncohort", "numpy", "pandas", "scipy", "statsmodels", "pyarrow")}
+    used = ("lncohort", "numpy", "pandas", "scipy", "scikit-learn", "formulaic", "numba", "pyarrow")
+    return {name: version(name) for name in used}
