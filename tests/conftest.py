@@ -13,12 +13,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import hypothesis.strategies as st
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import analyses.figures.svg
 import synthetic.setting
 from cohort.codes import Status
 from cohort.output import new_directory
@@ -38,6 +40,9 @@ from synthetic.scenario import Scenario
 from synthetic.setting import Setting
 from synthetic.story import Story, patient_ids
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
+
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("steady")
 
 COMMAND = Path(sys.executable).parent / "lncohort"
 
@@ -97,6 +102,12 @@ def spoil(rewrite: Rewrite) -> Spoil:
         rewrite(folder, table, change)
 
     return apply
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave figures blank but for their description, for tests of the words of a page: drawing takes most of its time."""
+    monkeypatch.setattr(analyses.figures.svg, "_drawn", lambda figure: '<svg id="blank"></svg>')
 
 
 @pytest.fixture(scope="session")

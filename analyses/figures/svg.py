@@ -11,6 +11,7 @@ from analyses.figures.style import house_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
@@ -45,16 +46,24 @@ def figure_svg(axes: Axes, *, name: str, description: str) -> str:
     figure = axes.get_figure(root=True)
     if figure is None:
         raise ValueError("these axes were removed from their figure")
-    text = io.StringIO()
-    with house_style():
-        figure.savefig(text, format="svg", metadata=_NO_METADATA)
-    drawing = text.getvalue()
+    drawing = _drawn(figure)
     drawing = drawing[drawing.index("<svg") :].rstrip()
     drawing = re.sub(r' (width|height)="[^"]*pt"', "", drawing, count=2)
     drawing = _shortened(drawing)
     drawing = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", drawing)
     label = escape(description, quote=True)
     return drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def _drawn(figure: Figure) -> str:
+    text = io.StringIO()
+    with house_style():
+        if layout := figure.get_layout_engine():
+            # Left to itself, savefig draws the whole figure once more to have it laid out.
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        figure.savefig(text, format="svg", metadata=_NO_METADATA)
+    return text.getvalue()
 
 
 def _shortened(drawing: str) -> str:

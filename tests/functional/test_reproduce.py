@@ -115,6 +115,7 @@ def test_one_altered_laboratory_value_is_seen(reproduction: Path, tmp_path: Path
     assert run("validate", altered, cwd=tmp_path).returncode == 1
 
 
+@pytest.mark.slow
 def test_a_visit_that_nobody_of_an_arm_attends_is_not_reproduced(reproduction: Path, tmp_path: Path) -> None:
     altered = tmp_path / "altered"
     shutil.copytree(reproduction / "cohort", altered)

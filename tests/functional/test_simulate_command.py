@@ -45,6 +45,7 @@ def test_json_goes_to_stdout_and_nothing_else_does(written: tuple[Path, str, str
     assert "\r" not in written[2]
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bytes(written: tuple[Path, str, str], lncohort: Run, tmp_path: Path) -> None:
     done = lncohort("simulate", "kim2025", *SMALL, "--jobs", 2, "--out", "again", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

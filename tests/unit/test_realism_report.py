@@ -20,6 +20,8 @@ from cohort.results import ResultTable, result_table
 from cohort.store import Cohort
 from synthetic.generate import GeneratedCohort
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FACTS = {
     "study": {"name": "demo", "title": "A study", "citation": "Doe J. 2025", "doi": "10.1/x"},
     "seed": 7,

@@ -378,6 +378,7 @@ def test_a_synthetic_cohort_carries_the_warning_before_anything_else(page: Page)
     assert "18 synthetic patients (Tacrolimus 10, No tacrolimus 8)" in page.text["top"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_real_registry_carries_no_warning(tmp_path: Path) -> None:
     facts = FACTS | {"synthetic": False, "seed": None, "mode": None, "notes": {}, "input_hash": "abc"}
     page = Page(build_report(write(tmp_path, {}, facts)))
@@ -418,6 +419,7 @@ def test_the_ledger_says_what_a_p_value_compares_and_spells_codes_out(page: Page
     assert page.row("ledger", "Complete response [2]")[5] == "by cr_6_tac"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_rate_of_a_visit_nobody_attends_stands_among_the_rates(tmp_path: Path) -> None:
     folder = write(tmp_path, {}, with_ledger=False)
     nobody = ledger().iloc[[1]].assign(reproduced="nobody assessed", responders=None, assessed=None)
@@ -428,6 +430,7 @@ def test_a_rate_of_a_visit_nobody_attends_stands_among_the_rates(tmp_path: Path)
     assert page.row("ledger", "Complete response [1]")[3:5] == ["nobody assessed", "✗ Not reproduced"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_reason_that_a_whole_group_shares_is_said_once(tmp_path: Path) -> None:
     folder = write(tmp_path, {}, with_ledger=False)
     write_frame(ledger().assign(reason="same for all"), folder, "ledger")
@@ -436,6 +439,7 @@ def test_a_reason_that_a_whole_group_shares_is_said_once(tmp_path: Path) -> None
     assert page.row("ledger", "Complete response [1]")[5] == ""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_unknown_verdict_is_refused(tmp_path: Path) -> None:
     folder = write(tmp_path, {}, with_ledger=False)
     write_frame(ledger().assign(verdict="perhaps"), folder, "ledger")
@@ -465,6 +469,7 @@ def test_table_one_writes_means_counts_differences_and_tests(page: Page) -> None
     assert "larger in the arm Tacrolimus" in page.text["table-one"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_table_one_without_tests_or_missing_values(tmp_path: Path) -> None:
     frame = table_one().frame
     kept = frame[~frame["statistic"].isin(["difference_test", "missing"])].reset_index(drop=True)
@@ -486,6 +491,7 @@ def test_response_tables_hold_the_figures_numbers(page: Page) -> None:
     assert page.row("rates", "Tacrolimus v No tacrolimus ×")[1] == "148.41 (0.40 to infinity)"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_rates_without_their_comparison_say_so(tmp_path: Path) -> None:
     page = Page(build_report(write(tmp_path, {"response_rates": rates()})))
     assert page.row("rates", "6 months")[3:] == ["not run"] * 3
@@ -501,6 +507,7 @@ def test_survival_compares_arms_in_the_order_of_the_study(page: Page) -> None:
     assert page.row("incidence", "Tacrolimus", nth=1) == ["Tacrolimus", "0", "0.0 % (no interval: no event) at 1 year"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_log_rank_test_without_a_value_gives_its_reason(tmp_path: Path) -> None:
     test = result_table([{"statistic": "chi_square", "method": "log-rank test", "note": "no events"}])
     tables = {"flare_free_logrank": test, "flare_free_restricted_mean": survival("restricted_mean")}
@@ -523,6 +530,7 @@ def test_balance_names_what_cannot_be_measured(page: Page) -> None:
     assert "Effective number of patients after weighting: Tacrolimus 8.5 of 10." in page.text["balance"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_balance_without_a_sample_size_leaves_it_out(tmp_path: Path) -> None:
     page = Page(build_report(write(tmp_path, {"propensity_balance": balance()})))
     assert page.row("balance", "Pure class V") == ["Pure class V", "0.40", "0.01"]
@@ -542,6 +550,7 @@ def test_the_page_claims_no_significance(page: Page) -> None:
     assert not [section for section, text in page.text.items() if "significan" in text.lower()]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_empty_folder_says_of_every_section_that_it_was_not_run(tmp_path: Path) -> None:
     page = Page(build_report(write(tmp_path, {}, with_ledger=False, with_provenance=False)))
     shown = {str(section["id"]) for section in page.attributes("section")}
@@ -552,6 +561,7 @@ def test_an_empty_folder_says_of_every_section_that_it_was_not_run(tmp_path: Pat
     assert not page.attributes("svg")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_analysis_that_failed_says_why_in_its_section(tmp_path: Path) -> None:
     page = Page(build_report(write(tmp_path, dict.fromkeys(all_tables(), failure()))))
     for section in ("flow", "table-one", "states", "rates", "survival", "incidence", "effects", "balance"):
@@ -560,6 +570,7 @@ def test_an_analysis_that_failed_says_why_in_its_section(tmp_path: Path) -> None
     assert not page.attributes("svg")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_failure_beside_an_estimate_is_told_beside_it(tmp_path: Path) -> None:
     frame = pd.concat([cox("unadjusted").frame, failure("adjusted model: no events").frame], ignore_index=True)
     page = Page(build_report(write(tmp_path, {"cox": ResultTable(frame)})))
@@ -567,12 +578,14 @@ def test_a_failure_beside_an_estimate_is_told_beside_it(tmp_path: Path) -> None:
     assert len(page.attributes("svg")) == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_cox_model_without_the_arm_has_no_forest(tmp_path: Path) -> None:
     frame = cox("adjusted").frame
     page = Page(build_report(write(tmp_path, {"cox": ResultTable(frame[frame["term"] != "treated"])})))
     assert not page.attributes("svg")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_treated_arm_is_the_first_of_a_contrast_else_the_study_s_first(tmp_path: Path) -> None:
     reversed_arms = FACTS | {"arms": FACTS["arms"][::-1]}
     foreign = result_table([{"contrast": "x v y", "statistic": "risk_difference"}])

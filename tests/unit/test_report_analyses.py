@@ -19,6 +19,8 @@ from analyses.report.subgroups import subgroups_section
 from analyses.report.survival import incidence_section
 from cohort.results import ResultTable, concat_results, result_table
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ARMS = ("tac", "none")
 CONTRAST = "tac v none"
 NOT_RUN = "This analysis was not run"
