@@ -106,8 +106,8 @@ def spoil(rewrite: Rewrite) -> Spoil:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave figures blank but for their description, for tests of the words of a page: drawing takes most of its time."""
-    monkeypatch.setattr(analyses.figures.svg, "_drawn", lambda figure: '<svg id="blank"></svg>')
+    """Leave figures blank but for their description, for tests of the words of a page: drawing takes most time."""
+    monkeypatch.setattr(analyses.figures.svg, "_drawn", lambda _: '<svg id="blank"></svg>')
 
 
 @pytest.fixture(scope="session")
