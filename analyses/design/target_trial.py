@@ -46,11 +46,14 @@ def target_trial_table(specification: Specification, flow: ResultTable | None = 
     measured = f"adjusted for {', '.join(specification.adjustment)}"
     beyond = f"; not measured and left open: {', '.join(open_to)}" if open_to else ""
     population = TARGET_POPULATION[specification.estimand]
+    # Registries know who got what: only a trial without blinding can be emulated by them.
+    diagram = specification.diagram
+    by_lot = "by lot, open label" if diagram.parents(diagram.treatment) else "by lot"
     components: list[tuple[str, str, str]] = [
         ("causal question", specification.question, "the same"),
         ("eligibility criteria", excluded, "the same, judged on what is on record at the index date"),
         ("treatment strategies", strategies, "the arm on record at the index date"),
-        ("assignment", "by lot, open label", specification.assignment),
+        ("assignment", by_lot, specification.assignment),
         ("start of follow-up", "eligibility, assignment and follow-up start together", specification.index_date),
         ("end of follow-up", specification.follow_up, f"the same; censoring: {specification.censoring}"),
         ("outcomes", "; ".join(specification.outcomes), "the same, derived from recorded laboratory values and events"),

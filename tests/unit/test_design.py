@@ -152,3 +152,11 @@ def test_the_diagram_is_drawn_from_its_table_and_every_variable_is_on_it():
     assert svg == figure_svg(again, name="diagram", description="A diagram.")
     wrong = diagram_table(design.diagram, ["trough"])
     assert wrong.frame["statistic"].eq("mistake").sum() == 2
+
+
+def test_only_data_without_assignment_by_lot_emulate_an_open_label_trial() -> None:
+    said = {}
+    for name in ("observational", "randomised"):
+        rows = target_trial_table(load_design(name)).frame
+        said[name] = rows.loc[(rows["term"] == "assignment") & (rows["group"] == "target trial"), "note"].item()
+    assert said == {"observational": "by lot, open label", "randomised": "by lot"}
