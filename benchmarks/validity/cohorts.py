@@ -87,6 +87,13 @@ def confounded(stream: np.random.Generator, size: int) -> pd.DataFrame:
     return followed(stream, confounded_hazard(z)[:, None]).assign(arm=arm, z=z, responder=responder)
 
 
+def incomplete(stream: np.random.Generator, size: int) -> pd.DataFrame:
+    """Draw ``confounded`` cohorts whose covariate is missing at random given arm and response."""
+    whole = confounded(stream, size)
+    missing = expit(1.5 * whole["responder"] + 0.8 * (whole["arm"] == "b") - 2)
+    return whole.assign(z=whole["z"].mask(stream.uniform(size=size) < missing), patient_id=np.arange(size))
+
+
 def confounded_risk(z: np.ndarray) -> np.ndarray:
     return np.asarray(expit(0.8 * z - 0.3))
 
@@ -186,6 +193,11 @@ DESIGNS = {
             "no effect of the arm; a normal covariate z acts on the arm (log odds 0.8 z), the hazard (log 0.6 z) and "
             "the response (log odds 0.8 z - 0.3); follow-up as for survival",
             confounded,
+        ),
+        (
+            "incomplete",
+            "as confounded; z is missing with log odds 1.5 (response) + 0.8 (second arm) - 2, in about a third",
+            incomplete,
         ),
         (
             "repeated",
