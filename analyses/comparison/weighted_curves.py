@@ -16,6 +16,7 @@ from analyses.comparison.linearised import standard_error
 from analyses.kernels.probability_interval import normal_quantile, probability_interval
 from analyses.kernels.weight_slopes import incidence_slopes, restricted_mean_slopes, survival_slopes
 from analyses.propensity.weights import EstimatedWeights
+from analyses.survival.group_contrasts import one_without_events
 from analyses.survival.inputs import check_cause
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable
@@ -288,7 +289,8 @@ def _curve_rows(
         elif error == 0:
             yield row | {"note": "no spread in either arm up to this time: no interval"}
         else:
-            yield row | wald(difference, error, half)
+            lone = one_without_events(chosen.arms, (counts[chosen.arms[0]][place][1], counts[chosen.arms[1]][place][1]))
+            yield row | {"note": lone} | wald(difference, error, half)
 
 
 _BEYOND = "beyond the last observed time of an arm"
@@ -338,5 +340,6 @@ def restricted_mean_rows(one: ArmArea, zero: ArmArea, contrast: str, conf_level:
         "estimate": difference,
         "n": one.patients + zero.patients,
         "n_events": one.events + zero.events,
+        "note": one_without_events((one.name, zero.name), (one.events, zero.events)),
     }
     yield row | (wald(difference, error, quantile) if error > 0 else {"note": "no event up to tau: no interval"})

@@ -33,6 +33,22 @@ def clustered_error(influence: tuple[FloatArray, FloatArray], clusters: tuple[In
     return math.sqrt(total_squared(joint, np.concatenate(clusters)))
 
 
+def one_without_events(groups: tuple[str | None, str | None], events: tuple[float, float]) -> str | None:
+    """Say which of two groups adds nothing to the error of a contrast for want of events; None unless exactly one does.
+
+    Examples
+    --------
+    >>> one_without_events(("a", "b"), (0, 3))
+    'no event in a, whose variance is taken as zero: the interval is too short'
+    >>> one_without_events(("a", "b"), (0, 0)) is None
+    True
+    """
+    lacking = [group for group, count in zip(groups, events, strict=True) if not count]
+    if len(lacking) != 1:
+        return None
+    return f"no event in {lacking[0]}, whose variance is taken as zero: the interval is too short"
+
+
 def wald(estimate: float, error: float, quantile: float) -> dict[str, object]:
     """Return standard error, Wald interval and p-value of an estimate that is zero when groups do not differ."""
     limits: dict[str, object] = {

@@ -21,12 +21,12 @@ from analyses.survival.cumulative_incidence import (
     weight_at_risk,
     why_no_interval,
 )
+from analyses.survival.group_contrasts import NO_ERROR, one_without_events
 from analyses.survival.inputs import FloatArray, check_choice, check_conf_level
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable, result_table
 
 BEYOND = "beyond the last observed time of the group: nothing is extrapolated"
-NO_ERROR = "both standard errors are zero: no test"
 
 
 def cumulative_incidence_at(
@@ -133,7 +133,9 @@ def _difference(part: pd.DataFrame, reference: pd.DataFrame, quantile: float) ->
     difference = part["estimate"] - reference["estimate"]
     error = pd.Series(np.hypot(part["std_error"].to_numpy(), reference["std_error"].to_numpy()), index=part.index)
     missing, certain = difference.isna(), error == 0
-    note = pd.Series([None] * len(part), dtype="string").mask(missing, BEYOND).mask(certain, NO_ERROR)
+    counts = zip(part["group"], reference["group"], part["n_events"], reference["n_events"], strict=True)
+    flat = [one_without_events((own, other), (events, others)) for own, other, events, others in counts]
+    note = pd.Series(flat, dtype="string", index=part.index).mask(missing, BEYOND).mask(certain, NO_ERROR)
     shown = error.mask(certain)
     return pd.DataFrame(
         {

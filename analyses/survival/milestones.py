@@ -13,7 +13,7 @@ from analyses.kernels import kaplan_meier as kernel
 from analyses.kernels.curve_readings import values_at
 from analyses.kernels.grouped_sums import FloatArray
 from analyses.kernels.probability_interval import IntervalScale, normal_quantile, probability_interval
-from analyses.survival.group_contrasts import clustered_error, wald
+from analyses.survival.group_contrasts import clustered_error, one_without_events, wald
 from analyses.survival.group_curves import GroupCurve, group_curves
 from analyses.survival.inputs import check_times, request, variance_name
 from analyses.survival.kaplan_meier import NO_EVENT_YET, REACHED_ZERO, at_risk_and_failed
@@ -156,17 +156,19 @@ def _points(group: GroupCurve, wanted: FloatArray) -> _Points:
 def _difference(reference: _Points, other: _Points, place: int, quantile: float) -> dict[str, object]:
     estimate = float(other.survival[place] - reference.survival[place])
     clusters = (other.group.rows.clusters, reference.group.rows.clusters)
+    levels = other.group.level, reference.group.level
     lacking = other.lacking(place) or reference.lacking(place)
     if lacking or clusters[0] is None or clusters[1] is None:
         error = math.hypot(other.std_error[place], reference.std_error[place])
     else:
         error = clustered_error((other.influence(place), reference.influence(place)), (clusters[0], clusters[1]))
     return {
-        "contrast": f"{other.group.level} v {reference.group.level}",
+        "contrast": f"{levels[0]} v {levels[1]}",
         "statistic": "survival_difference",
         "time": other.times[place],
         "estimate": estimate,
         "n": other.at_risk[place] + reference.at_risk[place],
         "n_events": other.failed[place] + reference.failed[place],
-        **({"note": lacking} if lacking else wald(estimate, error, quantile)),
+        "note": lacking or one_without_events(levels, (other.failed[place], reference.failed[place])),
+        **({} if lacking else wald(estimate, error, quantile)),
     }

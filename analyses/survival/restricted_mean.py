@@ -10,7 +10,7 @@ import pandas as pd
 from analyses.kernels import restricted_mean as kernel
 from analyses.kernels.grouped_sums import FloatArray, IntArray
 from analyses.kernels.probability_interval import normal_quantile
-from analyses.survival.group_contrasts import clustered_error, wald
+from analyses.survival.group_contrasts import clustered_error, one_without_events, wald
 from analyses.survival.inputs import (
     SurvivalColumns,
     check_conf_level,
@@ -68,8 +68,9 @@ def restricted_mean(
     -----
     Without weights and clusters the variance is Greenwood's; otherwise the infinitesimal jackknife. Groups are
     independent, unless a cluster lies in both: then its influence on both means is added up before squaring. A group
-    without events has mean ``tau`` and standard error 0, with a ``note``. If all failed at time 0 the mean is 0 and its
-    ratios are NaN, with a ``note``. With delayed entry the curve is 1 until the first entry, which a ``note`` says.
+    without events has mean ``tau`` and standard error 0, with a ``note`` there and at its contrasts. If all failed at
+    time 0 the mean is 0 and its ratios are NaN, with a ``note``. With delayed entry the curve is 1 until the first
+    entry, which a ``note`` says.
 
     References
     ----------
@@ -207,4 +208,5 @@ def _shared(group: _Group, reference: _Group) -> dict[str, object]:
         "contrast": f"{group.level} v {reference.level}",
         "n": group.n + reference.n,
         "n_events": group.n_events + reference.n_events,
+        "note": one_without_events((group.level, reference.level), (group.n_events, reference.n_events)),
     }
