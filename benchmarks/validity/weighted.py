@@ -184,7 +184,7 @@ MATCHED = Entry(
     "confounded",
     judge_matched,
     {
-        "pairs within 0.2 SD": Measure("size", remark="clustered by pair"),
+        "pairs within 0.2 SD": Measure("size", remark="arms of one size: pairs differ by what the caliper allows"),
         "two each, with replacement": SIZE,
         "optimal full": Measure("size", remark="clustered by subclass"),
     },
