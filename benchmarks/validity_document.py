@@ -14,7 +14,7 @@ from validity.document import write_document
 from validity.entries import ENTRIES
 from validity.record import BLOCK, RECORD, SIZES, Counts, joined, read_record, simulate, write_record
 
-JOBS = 1
+JOBS = 2
 CHUNK = 4
 
 
