@@ -139,7 +139,7 @@ def analysis_data(
         ),
         not_assessable=_not_assessable(judged[~assessed], baseline),
         missing=_missing(cohort),
-        event_free=_event_free(baseline, flares, cohort.events, horizon_years),
+        event_free=first_events(baseline, flares, cohort.events, horizon_years),
         flares=flares,
         treated=treated,
         reference=reference,
@@ -214,17 +214,17 @@ def _baseline(cohort: Cohort) -> pd.DataFrame:
     )
 
 
-def _event_free(
+def first_events(
     baseline: pd.DataFrame, flares: pd.DataFrame, events: pd.DataFrame, horizon_years: float
 ) -> pd.DataFrame:
-    """First of flare (as derived), ESKD and death; of events on one day the flare counts first."""
+    """Return the frame ``event_free`` of :class:`AnalysisData` for some flares; on one day the flare counts first."""
     failures = events.loc[events["event"].isin([Event.ESKD.value, Event.DEATH.value]), ["patient_id", "day"]]
     candidates = pd.concat([flares[["patient_id", "day"]].assign(cause=1), failures.assign(cause=2)])
     first = candidates.sort_values(["day", "cause"], kind="stable").drop_duplicates("patient_id")
     frame = baseline.merge(first, on="patient_id", how="left", validate="one_to_one")
-    years, happened = _cut(frame["day"], frame["follow_up_days"], horizon_years)
+    years, happened = cut_at_horizon(frame["day"], frame["follow_up_days"], horizon_years)
     poor_day = frame["patient_id"].map(failures.groupby("patient_id")["day"].min())
-    poor_years, poor = _cut(poor_day, frame["follow_up_days"], horizon_years)
+    poor_years, poor = cut_at_horizon(poor_day, frame["follow_up_days"], horizon_years)
     return frame.drop(columns="day").assign(
         years=years,
         event=happened.astype(np.int64),
@@ -234,10 +234,10 @@ def _event_free(
     )
 
 
-def _cut(
+def cut_at_horizon(
     day: pd.Series[float], follow_up_days: pd.Series[int], horizon_years: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Years to the event or to the end of follow-up, cut at the horizon, and whether the event came by then."""
+    """Return years to the event or to the end of follow-up, cut at the horizon, and whether the event came by then."""
     seen = day.notna().to_numpy()
     years = np.where(seen, day.to_numpy(), follow_up_days.to_numpy()).astype(np.float64) / DAYS_PER_YEAR
     happened = seen & (years <= horizon_years)

@@ -53,5 +53,6 @@ class DesignFile(_Keys):
     estimand: Literal["ATE", "ATT", "ATC", "ATO", "ATM"]
     adjustment: Annotated[list[Text], Field(min_length=1)]
     outcome_covariates: Annotated[list[Text], Field(min_length=1)]
+    negative_controls: list[Text] = []
     eligibility: list[CriterionKeys] = []
     diagram: DiagramKeys

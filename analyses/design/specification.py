@@ -60,6 +60,8 @@ class Specification:
         Columns that outcome models are adjusted for, usually fewer.
     diagram
         What is assumed to cause what.
+    negative_controls
+        Kinds of event, or columns of day 0, that treatment cannot have caused: none is in the adjustment set.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Specification:
     adjustment: tuple[str, ...]
     outcome_covariates: tuple[str, ...]
     diagram: CausalDiagram
+    negative_controls: tuple[str, ...] = ()
 
     @property
     def treatment_formula(self) -> str:
@@ -143,6 +146,12 @@ def read_design(text: str, *, where: str) -> Specification:
         wrong = diagram.mistakes(names) if key == "adjustment" else diagram.unsuitable(names)
         if wrong:
             raise document.fail("contradicts the causal diagram", (key,), got="; ".join(wrong))
+    caused = diagram.descendants(diagram.treatment)
+    unfit = [f"{name} is in the adjustment set" for name in given.negative_controls if name in given.adjustment]
+    unfit += [f"{name} is caused by {diagram.treatment}" for name in given.negative_controls if name in caused]
+    if unfit:
+        remedy = "name an event or a value of day 0 that treatment cannot cause and the score does not know"
+        raise document.fail("no negative control", ("negative_controls",), got="; ".join(unfit), remedy=remedy)
     return Specification(
         name=given.name,
         question=given.question,
@@ -160,4 +169,5 @@ def read_design(text: str, *, where: str) -> Specification:
         adjustment=tuple(given.adjustment),
         outcome_covariates=tuple(given.outcome_covariates),
         diagram=diagram,
+        negative_controls=tuple(given.negative_controls),
     )

@@ -15,6 +15,7 @@ from analyses.plan.longitudinal import longitudinal
 from analyses.plan.propensity import propensity
 from analyses.plan.realism import realism
 from analyses.plan.response import response
+from analyses.plan.sensitivity import sensitivity
 from analyses.plan.states import states
 from analyses.plan.survival import survival
 from cohort.errors import UsageError
@@ -28,6 +29,7 @@ ANALYSES: Mapping[str, tuple[Analysis, ...]] = {
     "longitudinal": (longitudinal, states, course),
     "survival": (survival, competing, poor_outcome, recurrent, after_response, subgroups),
     "propensity": (propensity,),
+    "sensitivity": (sensitivity,),
     "realism": (realism,),
 }
 """Groups of analyses by the name that ``--only`` takes."""

@@ -70,7 +70,7 @@ def e_value(
             "unknown scale", where="e_value", got=str(scale), remedy=f"use one of {', '.join(get_args(Scale))}"
         )
     _require_ratio(estimate, "estimate")
-    rows: list[dict[str, object]] = [{"term": "estimate", "estimate": _of_ratio(_as_risk(estimate, scale, rare))}]
+    rows: list[dict[str, object]] = [{"term": "estimate", "estimate": _of_ratio(as_risk_ratio(estimate, scale, rare))}]
     if not (math.isnan(conf_low) and math.isnan(conf_high)):
         _require_limits(estimate, conf_low, conf_high)
         nearer = conf_low if estimate > 1 else conf_high
@@ -78,7 +78,7 @@ def e_value(
         rows.append(
             {
                 "term": "confidence limit",
-                "estimate": 1.0 if crosses else _of_ratio(_as_risk(nearer, scale, rare)),
+                "estimate": 1.0 if crosses else _of_ratio(as_risk_ratio(nearer, scale, rare)),
                 "note": _NULL_INSIDE if crosses else None,
             }
         )
@@ -174,7 +174,8 @@ def _factor(strength: float, treated: float, reference: float) -> float:
     return math.inf if low == 0 else (1 + (strength - 1) * treated) / low
 
 
-def _as_risk(ratio: float, scale: Scale, rare: bool) -> float:
+def as_risk_ratio(ratio: float, scale: Scale, rare: bool) -> float:
+    """Return the risk ratio that an odds or hazard ratio stands for; see :func:`e_value`."""
     if scale == "risk_ratio" or rare:
         return ratio
     if scale == "odds_ratio":

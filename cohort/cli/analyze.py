@@ -19,7 +19,7 @@ def analyze(
         typer.Option(
             "--only",
             metavar="NAMES",
-            help="Comma-separated: design, describe, response, longitudinal, survival, propensity, realism.",
+            help="Comma-separated: design, describe, response, longitudinal, survival, propensity, sensitivity, realism.",
         ),
     ] = None,
     arms: Annotated[

@@ -152,7 +152,9 @@ def test_what_the_data_cannot_support_is_a_row_that_says_why(made: Cohort) -> No
     failed = notes.dropna()
     assert failed.str.startswith("not estimated: ").any()
     assert failed.str.contains("refractory|sex").any()
-    assert set(ANALYSES) == {"design", "describe", "response", "longitudinal", "survival", "propensity", "realism"}
+    assert set(ANALYSES) == {
+        "design", "describe", "response", "longitudinal", "survival", "propensity", "sensitivity", "realism",
+    }  # fmt: skip
 
 
 def test_an_empty_arm_is_refused(made: Cohort) -> None:
