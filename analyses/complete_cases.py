@@ -71,7 +71,8 @@ def complete_cases(data: pd.DataFrame, formula: str, *, subject_col: str = "pati
     """
     from formulaic import Formula
 
-    columns = [str(name) for name in data.columns if str(name) in set(map(str, Formula(formula).required_variables))]
+    used = set(map(str, Formula(formula).required_variables))
+    columns = [str(name) for name in data.columns if str(name) in used]
     lacking = data[columns].isna()
     kept = data[~lacking.any(axis="columns").to_numpy(dtype=bool)]
     if len(kept) == len(data):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analyses.figures.formatting import count, exponential, interval
-from analyses.figures.labels import contrast_arms, model_label, outcome_label, visit_label
+from analyses.figures.labels import contrast_arms, model_label, outcome_label, variation_label, visit_label
 from analyses.figures.selection import rows_of
 from analyses.figures.style import BLUE, FAINT, GREEN, INK, PURPLE, VERMILLION, house_style, new_figure
 from cohort.errors import AnalysisError
@@ -199,6 +199,62 @@ def plot_subgroup_ratios(
     return _draw_ratios(lines, f"← fewer events on {first}   |   fewer on {second} →")
 
 
+def plot_variations(table: ResultTable, *, statistic: str, arms: Mapping[str, str], counted: str = "events") -> Axes:
+    """Draw one contrast from a comparison that was made again and again with one thing changed.
+
+    Parameters
+    ----------
+    table
+        ``leave_one_covariate_out`` or ``trimming_path``: rows of ``statistic`` by ``population``, with one
+        ``contrast``, ``term`` and ``time``. The first is the comparison that the others vary; a thin line marks it.
+    statistic
+        ``risk_difference``, drawn in percentage points, or ``log_hazard_ratio``, drawn as a ratio.
+    arms
+        Code to label.
+    counted
+        What a hazard ratio below 1 means fewer of.
+
+    Returns
+    -------
+    Axes
+        One line per comparison, in the order of the table, with its number beside it. One that could not be estimated
+        shows a dash.
+
+    Raises
+    ------
+    AnalysisError
+        A table without these rows, more than one outcome, visit or contrast, or an arm that is not in ``arms``.
+
+    Examples
+    --------
+    >>> from cohort.results import result_table
+    >>> rows = [{"population": "every covariate", "estimate": -0.1}, {"population": "without sex", "estimate": -0.2}]
+    >>> table = result_table(rows, statistic="risk_difference", contrast="a v b", term="CR", time=12.0)
+    >>> axes = plot_variations(table, statistic="risk_difference", arms={"a": "Arm A", "b": "Arm B"})
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['Every covariate', 'Without sex']
+    """
+    where = "plot_variations"
+    rows = rows_of(table, statistic, where=where)
+    if len(rows[["term", "time"]].drop_duplicates()) != 1:
+        raise AnalysisError("more than one outcome or visit", where=where, remedy="draw one at a time")
+    first, second = _labels(_only(rows["contrast"], where), arms, where)
+    if statistic == "log_hazard_ratio":
+        lines = tuple(_Line(variation_label(str(row["population"])), *_ratio(row)) for _, row in rows.iterrows())
+        axes = _draw_ratios(lines, f"← fewer {counted} on {first}   |   fewer on {second} →")
+    else:
+        group = _difference_group(rows, "", INK, "s", label=lambda row: variation_label(str(row["population"])))
+        lines = group.lines
+        with house_style():
+            (axes,) = _draw([group], null=0.0)
+            axes.set_xlabel(
+                f"Difference in responders, percentage points\n← more on {second}   |   more on {first} →", fontsize=8.5
+            )
+    if not math.isnan(lines[0].estimate):
+        axes.axvline(lines[0].estimate, color=BLUE, linewidth=0.8, zorder=0)
+    return axes
+
+
 def _draw_ratios(lines: Sequence[_Line], ends: str) -> Axes:
     with house_style():
         (axes,) = _draw([_Group("", tuple(lines))], null=1.0)
@@ -215,11 +271,17 @@ def difference_rows(table: ResultTable) -> pd.DataFrame:
     return frame[is_difference.to_numpy(dtype=bool)]
 
 
-def _difference_group(rows: pd.DataFrame, heading: str, colour: str, marker: str) -> _Group:
+def _visit(row: pd.Series) -> str:
+    return visit_label(row["time"])
+
+
+def _difference_group(
+    rows: pd.DataFrame, heading: str, colour: str, marker: str, label: Callable[[pd.Series], str] = _visit
+) -> _Group:
     lines = []
-    for _, row in rows.sort_values("time").iterrows():
+    for _, row in rows.sort_values("time", kind="stable").iterrows():
         low, centre, high = (100 * float(row[name]) for name in ("conf_low", "estimate", "conf_high"))
-        lines.append(_Line(visit_label(row["time"]), centre, low, high, interval(centre, low, high, decimals=1)))
+        lines.append(_Line(label(row), centre, low, high, interval(centre, low, high, decimals=1)))
     return _Group(heading, tuple(lines), colour, marker)
 
 

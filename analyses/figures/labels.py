@@ -141,6 +141,36 @@ def model_label(population: str) -> str:
     return _MODELS.get(population, in_words(population))
 
 
+def variation_label(population: str) -> str:
+    """Return the words for a comparison made again with one thing changed, short enough for an axis.
+
+    Examples
+    --------
+    >>> variation_label("without log_upcr"), variation_label("every covariate")
+    ('Without UPCR', 'Every covariate')
+    >>> variation_label("Crump's rule, scores within [0.121, 0.879]"), variation_label("scores within [0.05, 0.95]")
+    ("Crump's rule (0.121 to 0.879)", 'Scores 0.05 to 0.95')
+    """
+    if population.startswith("without "):
+        return f"Without {inline_label(population.removeprefix('without '))}"
+    bounds = re.fullmatch(r"(?:(Crump's rule), )?scores within \[([\d.]+), ([\d.]+)\]", population)
+    if bounds is None:
+        return population[:1].upper() + population[1:]
+    return f"{bounds[1]} ({bounds[2]} to {bounds[3]})" if bounds[1] else f"Scores {bounds[2]} to {bounds[3]}"
+
+
+def option_label(option: str) -> str:
+    """Return the words for an option of a specification; a visit is named as everywhere.
+
+    Examples
+    --------
+    >>> option_label("month 12"), option_label("weighted, overlap")
+    ('1 year', 'weighted, overlap')
+    """
+    month = re.fullmatch(r"month (\d+)", option)
+    return visit_label(float(month[1])) if month else option
+
+
 def variable_label(name: str) -> str:
     """Return the words for a covariate's column name; an unknown one is spelt out.
 

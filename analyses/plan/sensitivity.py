@@ -29,6 +29,9 @@ PREVALENCE_REFERENCE = 0.2
 PREVALENCE_TREATED = (0.3, 0.4, 0.6, 0.8)
 """Shares of the arms with an imagined binary confounder: a grid to read from, no statement about patients."""
 
+READINGS = {"either creatinine clause": KIM2025, "both creatinine clauses": KIM2025_STRICT}
+"""Readings of the published response definition, by name."""
+
 _EVENT_FREE = "flare, ESKD or death"
 """Name of the event in the results."""
 
@@ -42,7 +45,7 @@ def sensitivity(data: AnalysisData) -> Tables:
     from analyses.sensitivity import event_multiverse, leave_one_covariate_out, response_multiverse, trimming_path
 
     definitions = {
-        one.name: analysis_data(
+        name: analysis_data(
             data.cohort,
             treated=data.treated,
             reference=data.reference,
@@ -50,7 +53,7 @@ def sensitivity(data: AnalysisData) -> Tables:
             flare=KDIGO_2012,
             design=data.design,
         )
-        for one in (KIM2025, KIM2025_STRICT)
+        for name, one in READINGS.items()
     }
 
     def left_out() -> ResultTable:

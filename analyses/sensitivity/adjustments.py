@@ -10,6 +10,7 @@ from analyses.complete_cases import CompleteCases, complete_cases
 from analyses.datasets import AnalysisData
 from analyses.propensity import EstimatedWeights, Matching, PropensityFit, fit_propensity
 from analyses.propensity.weights import Estimand
+from analyses.sensitivity.leave_one_out import columns_of
 from cohort.errors import AnalysisError
 
 UNADJUSTED = "unadjusted"
@@ -46,10 +47,11 @@ class Adjustments:
         self.cases: CompleteCases = complete_cases(data.baseline, both)
         self.weights = lru_cache(self._weights)
 
-    @property
+    @cached_property
     def patients(self) -> pd.DataFrame:
-        """Their baseline rows, which score and weights follow."""
-        return self.cases.rows
+        """Their rows with the covariates, which score and weights follow."""
+        used = columns_of(f"{self.design.treatment_formula} + {self.design.outcome_formula}", self.cases.rows)
+        return self.cases.rows[list(dict.fromkeys(["patient_id", "arm", "follow_up_days", *used]))]
 
     @cached_property
     def score(self) -> PropensityFit:

@@ -88,13 +88,24 @@ class _EventChain:
         self.definitions = definitions
         self.adjusted = adjusted
         self.frame = lru_cache(self._frame)
+        self.compared = lru_cache(maxsize=None)(self._compared)
 
     def estimate(self, chosen: Mapping[str, object]) -> ResultTable:
         frame = self.frame(str(chosen["definition"]), str(chosen["flare"]))
-        if chosen["endpoint"] == FLARE_ALONE:
+        endpoint = str(chosen["endpoint"])
+        if endpoint == FLARE_ALONE:
             frame = frame.assign(event=frame["cause"].eq(_FLARE).astype(np.int64))
-        how = str(chosen["adjustment"])
+        years = frame["years"].to_numpy(dtype=np.float64)
+        found = self.compared(years.tobytes(), frame["event"].to_numpy(dtype=np.float64).tobytes(),
+                              str(chosen["adjustment"])).frame  # fmt: skip
+        return ResultTable(found.assign(term=pd.array([endpoint] * len(found), dtype="string")))
+
+    def _compared(self, years: bytes, events: bytes, how: str) -> ResultTable:
+        """Compare the arms on the times and events of each patient; choices that agree are fitted once."""
+        times, happened = (np.frombuffer(one, dtype=np.float64) for one in (years, events))
+        frame = self.adjusted.patients.assign(years=times, event=happened.astype(np.int64))
         if how == CONDITIONAL:
+            frame = frame.assign(treated=frame["arm"].eq(self.adjusted.arms["treated"]).astype(np.int64))
             formula = f"treated + {self.adjusted.design.outcome_formula}"
             table = fit_cox(frame, formula, duration_col="years", event_col="event").tidy()
             return ResultTable(table.frame[table.frame["term"].eq("treated").to_numpy(dtype=bool)])
@@ -112,5 +123,4 @@ class _EventChain:
         counted = counted[counted["patient_id"].isin(patients["patient_id"])]
         events = data.cohort.events
         events = events[events["patient_id"].isin(patients["patient_id"])]
-        frame = first_events(patients, counted, events, data.horizon_years)
-        return frame.assign(treated=frame["arm"].eq(self.adjusted.arms["treated"]).astype(np.int64))
+        return first_events(patients, counted, events, data.horizon_years)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analyses.comparison import augmented_rates, matched_rates, standardised_rates, weighted_rates
 from analyses.datasets import AnalysisData
+from analyses.folds import IntArray
 from analyses.longitudinal import response_visits
 from analyses.longitudinal.response_visits import KIDNEY_FAILURE
 from analyses.response.rates import Outcome
@@ -29,7 +30,6 @@ ADJUSTMENTS = (UNADJUSTED, *WEIGHTED, STANDARDISED, AUGMENTED, MATCHED)
 _COUNTED: Mapping[Outcome, tuple[str, ...]] = {"CR": ("CR",), "PR": ("PR",), "CR or PR": ("CR", "PR")}
 _NO_RESPONSE = (Event.DEATH.value, KIDNEY_FAILURE)
 """Status of a visit at which the response is known from events to be none."""
-_EVENT = "response counted"
 
 
 def response_multiverse(
@@ -110,31 +110,43 @@ class _ResponseChain:
         self.adjusted = adjusted
         self.outcome = outcome
         self.known = lru_cache(self._known)
+        self.events = lru_cache(maxsize=None)(self._events)
+        self.compared = lru_cache(maxsize=None)(self._compared)
         self.visits = lru_cache(lambda definition: response_visits(definitions[definition]))
 
     def estimate(self, chosen: Mapping[str, object]) -> ResultTable:
-        month, adjustment = int(str(chosen["visit"])), str(chosen["adjustment"])
-        known = self.known(str(chosen["definition"]), str(chosen["missed visits"]))
-        event = _counted(known, month, confirmed=chosen["response"] == CONFIRMED)
-        patients = self.adjusted.patients
-        at = patients["patient_id"].map(event).to_numpy(dtype=np.float64)
-        assessed = ~np.isnan(at)
-        frame = patients[assessed].assign(**{_EVENT: at[assessed]})
-        return self._compared(frame, np.flatnonzero(assessed), adjustment)
+        month = int(str(chosen["visit"]))
+        definition, missed = str(chosen["definition"]), str(chosen["missed visits"])
+        events = self.events(definition, missed, month, chosen["response"] == CONFIRMED)
+        return self.compared(events, month, str(chosen["adjustment"]))
 
-    def _compared(self, frame: pd.DataFrame, place: np.ndarray[tuple[int], np.dtype[np.intp]], how: str) -> ResultTable:
+    def _events(self, definition: str, missed: str, month: int, confirmed: bool) -> bytes:
+        """Return the event of each patient (1, 0 or missing), in a form that tells equal ones."""
+        event = _counted(self.known(definition, missed), month, confirmed=confirmed)
+        return self.adjusted.patients["patient_id"].map(event).to_numpy(dtype=np.float64).tobytes()
+
+    def _compared(self, events: bytes, month: int, how: str) -> ResultTable:
+        """Compare the arms on the event of a visit; definitions that agree are fitted once."""
+        at = np.frombuffer(events, dtype=np.float64)
+        place = np.flatnonzero(~np.isnan(at))
+        frame = self.adjusted.patients.iloc[place].assign(**{self.outcome: at[place]})
+        found = self._estimated(frame, place, how).frame
+        unit = pd.array(["month"] * len(found), dtype="string")
+        return ResultTable(found.assign(time=float(month), time_unit=unit))
+
+    def _estimated(self, frame: pd.DataFrame, place: IntArray, how: str) -> ResultTable:
         arms, design = self.adjusted.arms, self.adjusted.design
         if how == MATCHED:
-            return matched_rates(frame, matching=self.adjusted.pairs, outcome_col=_EVENT)
+            return matched_rates(frame, matching=self.adjusted.pairs, outcome_col=self.outcome)
         if how == STANDARDISED:
-            return standardised_rates(frame, outcome_col=_EVENT, adjust=design.outcome_formula, **arms)  # type: ignore[arg-type]
+            return standardised_rates(frame, outcome_col=self.outcome, adjust=design.outcome_formula, **arms)  # type: ignore[arg-type]
         if how == AUGMENTED:
             return augmented_rates(
-                frame, outcome_col=_EVENT, score=design.treatment_formula, adjust=design.outcome_formula,
+                frame, outcome_col=self.outcome, score=design.treatment_formula, adjust=design.outcome_formula,
                 separate_arms=False, **arms,  # type: ignore[arg-type]
             )  # fmt: skip
         weights = np.ones(len(frame)) if how == UNADJUSTED else self.adjusted.weights(WEIGHTED[how]).for_rows(place)
-        return weighted_rates(frame, outcome_col=_EVENT, weights=weights, **arms)  # type: ignore[arg-type]
+        return weighted_rates(frame, outcome_col=self.outcome, weights=weights, **arms)  # type: ignore[arg-type]
 
     def _known(self, definition: str, missed: str) -> pd.DataFrame:
         """Return 1, 0 or missing by patient and month: whether the response counted is there."""
