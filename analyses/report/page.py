@@ -16,6 +16,7 @@ from analyses.report.origin import making_section, provenance_section
 from analyses.report.realism import realism_section
 from analyses.report.repeated import missed_visits_section, ordered_response_section
 from analyses.report.response import response_rates_section, response_states_section
+from analyses.report.sensitivity import sensitivity_section
 from analyses.report.subgroups import subgroups_section
 from analyses.report.survival import incidence_section, survival_section
 
@@ -107,7 +108,13 @@ def _parts(results: Results) -> tuple[Part, ...]:
             ),
         ),
         Part(
-            "Comparison of the arms", (effects_section(results), subgroups_section(results), balance_section(results))
+            "Comparison of the arms",
+            (
+                effects_section(results),
+                subgroups_section(results),
+                balance_section(results),
+                sensitivity_section(results),
+            ),
         ),
         Part(
             "How it was made",
