@@ -146,7 +146,7 @@ def _e_values(table: ResultTable) -> Table:
         plain_rows(lines),
         notes=(
             "How strongly, as a risk ratio, an unmeasured confounder would have to go with both arm and outcome, "
-            "beyond the covariates, to explain the estimate (or its limit nearer to no effect) away. 1: none is needed. "
+            "beyond the covariates, to explain the estimate (or its limit nearer to no effect) away. 1: none needed. "
             "Compare it with what the measured covariates do; no value is safe by itself.",
         ),
     )
@@ -169,7 +169,9 @@ def _tipping(table: ResultTable) -> Table:
 
 
 def _strength(row: pd.Series) -> str:
-    return number(float(row["estimate"]), 2) if pd.notna(row["estimate"]) else f"{MISSING} ({note_of(row)})"
+    if pd.isna(row["estimate"]):
+        return f"{MISSING} ({note_of(row)})"
+    return "<0.01" if float(row["estimate"]) < 0.005 else number(float(row["estimate"]), 2)
 
 
 def _left_out(table: ResultTable) -> Table:
@@ -221,6 +223,7 @@ def _negative_controls(table: ResultTable) -> Table:
         write = {"log_hazard_ratio": ratio, "risk_difference": points}
         shown = write[kind](row) if kind in write else interval(row["estimate"], row["conf_low"], row["conf_high"])
         scale = {"log_hazard_ratio": "hazard ratio", "risk_difference": "points"}.get(kind, "standard deviations")
+        shown = MISSING if pd.isna(row["estimate"]) else shown  # the reason has a column of its own
         lines.append((covariate_label(str(row["term"])), str(row["population"]), shown, scale, note_of(row)))
     return Table(
         "Outcomes that treatment cannot have caused",

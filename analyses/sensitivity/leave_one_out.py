@@ -9,7 +9,7 @@ import pandas as pd
 from analyses.propensity import PropensityFit
 from analyses.propensity.weights import Estimand
 from analyses.sensitivity.repeated import Outcome, RepeatedComparison, Row, several
-from cohort.errors import AnalysisError, UsageError
+from cohort.errors import UsageError
 from cohort.results import ResultTable, result_table
 
 EVERY_COVARIATE = "every covariate"
@@ -64,7 +64,7 @@ def leave_one_covariate_out(
         that accounts for the score; without a covariate also ``change_in_`` that statistic, the estimate minus that
         with every covariate, and ``smd_unadjusted`` and ``smd_adjusted`` of the covariate left out (``term`` the
         covariate or its level) under the weights that do not know it. With every covariate ``smd_adjusted`` of all of
-        them. A score that cannot be fitted gives rows with the reason in ``note``.
+        them.
 
     Raises
     ------
@@ -119,15 +119,7 @@ def _without(
 ) -> Iterator[Row]:
     """Yield the estimates of the score without a covariate, their changes, and that covariate's balance."""
     only = columns_of(name, full.data)
-    try:
-        fit = comparison.score(formula)
-    except AnalysisError as error:
-        for row in comparison.without_estimate(str(error)):
-            yield from (row, row | {"statistic": f"change_in_{row['statistic']}"})
-        for row in _balance(full, full, comparison.estimand, only):
-            lacking = {"estimate": None, "note": f"not estimated: {error}"}
-            yield row | (lacking if row["statistic"] == "smd_adjusted" else {})
-        return
+    fit = comparison.score(formula)  # nested in that of every covariate, so it exists where that does
     for row, before in zip(comparison.contrasts(fit.estimated_weights(comparison.estimand)), reference, strict=True):
         yield row
         yield _change(row, before)

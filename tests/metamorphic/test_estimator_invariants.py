@@ -172,7 +172,7 @@ def turned(frame: pd.DataFrame) -> pd.DataFrame:
     turned = frame.copy()
     of_arms = frame["contrast"].notna() | (frame["term"] == "arm=b").fillna(False)
     statistic = frame["statistic"].astype(str)
-    logarithm = statistic.str.startswith("log_") & (statistic != "log_likelihood")
+    logarithm = statistic.str.match("(change_in_)?log_") & (statistic != "log_likelihood")
     negated = of_arms & (logarithm | statistic.str.endswith("difference") | statistic.str.startswith("smd"))
     inverted = of_arms & ~logarithm & (statistic.str.contains("ratio") | (statistic == "odds"))
     for chosen, turn in ((negated, np.negative), (inverted, np.reciprocal)):

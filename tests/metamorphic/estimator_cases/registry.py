@@ -46,6 +46,10 @@ NO_ESTIMATORS = {
     **dict.fromkeys(
         ("longitudinal.egfr_slopes", "longitudinal.proteinuria_course"), "fit_mixed on rows from the tables of a cohort"
     ),
+    **dict.fromkeys(
+        ("sensitivity.event_multiverse", "sensitivity.response_multiverse"),
+        "multiverse on rows from the tables of a cohort",
+    ),
     "propensity.balance_table": "lays out a result table for print",
     "propensity.crump_bound": "a number of an array of scores: trim_crump does it to a fit",
     "sensitivity.tipping_points": "arithmetic on an estimate: there are no rows",
