@@ -32,7 +32,7 @@ PREVALENCE_TREATED = (0.3, 0.4, 0.6, 0.8)
 READINGS = {"either creatinine clause": KIM2025, "both creatinine clauses": KIM2025_STRICT}
 """Readings of the published response definition, by name."""
 
-_EVENT_FREE = "flare, ESKD or death"
+EVENT_FREE = "flare, ESKD or death"
 """Name of the event in the results."""
 
 
@@ -42,7 +42,7 @@ def sensitivity(data: AnalysisData) -> Tables:
     Followed are complete response at one visit and event-free survival, weighted as the design asks. Patients without
     a covariate of the score are left out; the notes say how many.
     """
-    from analyses.sensitivity import event_multiverse, leave_one_covariate_out, response_multiverse, trimming_path
+    from analyses.sensitivity import event_multiverse, response_multiverse
 
     definitions = {
         name: analysis_data(
@@ -56,25 +56,11 @@ def sensitivity(data: AnalysisData) -> Tables:
         for name, one in READINGS.items()
     }
 
-    def left_out() -> ResultTable:
-        cases = _scored(data)
-        covariates = data.design.adjustment
-        return cases.noted(
-            leave_one_covariate_out(cases.rows, **_request(data), covariates=covariates, outcomes=_main_outcomes(data))  # type: ignore[arg-type]
-        )
-
-    def trimmed() -> ResultTable:
-        cases = _scored(data)
-        score = data.design.treatment_formula
-        return cases.noted(
-            trimming_path(cases.rows, **_request(data), score=score, outcomes=_main_outcomes(data))  # type: ignore[arg-type]
-        )
-
     return {
-        "unmeasured_confounding": attempt("unmeasured_confounding", lambda: _unmeasured(data)),
-        "leave_one_covariate_out": attempt("leave_one_covariate_out", left_out),
-        "negative_controls": _negative_controls(data),
-        "trimming_path": attempt("trimming_path", trimmed),
+        "unmeasured_confounding": attempt("unmeasured_confounding", lambda: unmeasured_confounding(data)),
+        "leave_one_covariate_out": attempt("leave_one_covariate_out", lambda: one_left_out(data)),
+        "negative_controls": negative_controls(data),
+        "trimming_path": attempt("trimming_path", lambda: trimmed(data)),
         "response_multiverse": attempt("response_multiverse", lambda: response_multiverse(definitions)),
         "event_multiverse": attempt("event_multiverse", lambda: event_multiverse(definitions)),
     }
@@ -83,7 +69,7 @@ def sensitivity(data: AnalysisData) -> Tables:
 def _scored(data: AnalysisData, *further: str) -> CompleteCases:
     """Return the patients with every covariate of the score, and with the columns named further."""
     reference_arm(data)
-    frame = with_treated(data).rename(columns={"event": _EVENT_FREE})
+    frame = with_treated(data).rename(columns={"event": EVENT_FREE})
     return complete_cases(frame, " + ".join([data.design.treatment_formula, *further]))
 
 
@@ -101,11 +87,31 @@ def _main_outcomes(data: AnalysisData) -> tuple[BinaryOutcome, EventOutcome]:
     visits = data.responses[data.responses["visit_month"].eq(month).to_numpy(dtype=bool)]
     return (
         BinaryOutcome("response", counts="CR", visits=visits, time_col="visit_month"),
-        EventOutcome("years", _EVENT_FREE),
+        EventOutcome("years", EVENT_FREE),
     )
 
 
-def _negative_controls(data: AnalysisData) -> ResultTable:
+def one_left_out(data: AnalysisData) -> ResultTable:
+    """Leave each covariate of the design's adjustment set out of the score in turn."""
+    from analyses.sensitivity import leave_one_covariate_out
+
+    cases = _scored(data)
+    covariates, outcomes = data.design.adjustment, _main_outcomes(data)
+    return cases.noted(
+        leave_one_covariate_out(cases.rows, **_request(data), covariates=covariates, outcomes=outcomes)  # type: ignore[arg-type]
+    )
+
+
+def trimmed(data: AnalysisData) -> ResultTable:
+    """Trim the score at rising cut-offs and by Crump's rule."""
+    from analyses.sensitivity import trimming_path
+
+    cases = _scored(data)
+    score, outcomes = data.design.treatment_formula, _main_outcomes(data)
+    return cases.noted(trimming_path(cases.rows, **_request(data), score=score, outcomes=outcomes))  # type: ignore[arg-type]
+
+
+def negative_controls(data: AnalysisData) -> ResultTable:
     """Compare the arms on each negative control of the design, among the patients who have it and every covariate."""
     controls = data.design.negative_controls
     if not controls:
@@ -144,7 +150,7 @@ def _negative_control(data: AnalysisData, name: str) -> ResultTable:
     return cases.noted(negative_control(rows, **_request(data), score=score, outcomes=outcome))  # type: ignore[arg-type]
 
 
-def _unmeasured(data: AnalysisData) -> ResultTable:
+def unmeasured_confounding(data: AnalysisData) -> ResultTable:
     """Return E-values and tipping points of the weighted risk ratio of response and hazard ratio of the event."""
     from analyses.comparison import weighted_hazard_ratio, weighted_rates
     from analyses.propensity import fit_propensity
@@ -159,10 +165,10 @@ def _unmeasured(data: AnalysisData) -> ResultTable:
     own = weights.for_rows(visits["patient_id"].map(position).to_numpy())
     rates = weighted_rates(visits, outcome_col="CR", weights=own, time_col="visit_month", **request)  # type: ignore[arg-type]
     hazards = weighted_hazard_ratio(
-        cases.rows, duration_col="years", event_col=_EVENT_FREE, weights=weights, **request  # type: ignore[arg-type]
+        cases.rows, duration_col="years", event_col=EVENT_FREE, weights=weights, **request  # type: ignore[arg-type]
     )  # fmt: skip
     ratios = rates.frame[rates.frame["statistic"].eq("risk_ratio").to_numpy(dtype=bool)]
-    hazard = hazards.frame.assign(term=pd.array([_EVENT_FREE] * len(hazards), dtype="string"))
+    hazard = hazards.frame.assign(term=pd.array([EVENT_FREE] * len(hazards), dtype="string"))
     return cases.noted(
         concat_results(_strength(row) for _, row in pd.concat([ratios, hazard], ignore_index=True).iterrows())
     )
