@@ -19,7 +19,8 @@ def analyze(
         typer.Option(
             "--only",
             metavar="NAMES",
-            help="Comma-separated: design, describe, response, longitudinal, survival, propensity, sensitivity, realism.",
+            help="Comma-separated: design, describe, response, longitudinal, survival, propensity, sensitivity, "
+            "realism.",
         ),
     ] = None,
     arms: Annotated[
