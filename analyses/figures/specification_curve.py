@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _WHERE = "plot_specification_curve"
 _EXCLUDES, _INCLUDES = INK, SKY
-"""Of intervals that leave out no effect, and of the others: dark and light, in grey too."""
+"""Of intervals that exclude the null, and of the others: dark and light, in grey too."""
 _SCALES: dict[str, tuple[str, float, Callable[[FloatArray], FloatArray]]] = {
     "risk_difference": ("Difference in responders,\npercentage points", 0.0, lambda values: 100 * values),
     "log_hazard_ratio": ("Hazard ratio\n(log scale)", 1.0, np.exp),
@@ -43,7 +43,7 @@ def plot_specification_curve(table: ResultTable, *, arms: Mapping[str, str]) -> 
     -------
     tuple of Axes
         The estimates from the smallest to the largest, and the choices: a tick where a specification took the option.
-        Intervals that leave out no effect are drawn darker, with filled points. Specifications without an estimate
+        Intervals that exclude the null are drawn darker, with filled points. Specifications without an estimate
         stand at the right end, on a shaded ground, and have ticks only. Choices of one option are not shown.
 
     Raises
@@ -129,8 +129,8 @@ def _draw_estimates(axes: Axes, estimates: FloatArray, low: FloatArray, high: Fl
     places = np.arange(len(estimates))
     clear = _excludes(low, high, null)
     for rows, colour, filled, words in (
-        (~clear, _INCLUDES, False, "interval includes no effect"),
-        (clear, _EXCLUDES, True, "interval excludes no effect"),
+        (~clear, _INCLUDES, False, "interval crosses the dashed line"),
+        (clear, _EXCLUDES, True, "interval stays clear of it"),
     ):
         kept = rows & ~np.isnan(estimates)
         if not kept.any():

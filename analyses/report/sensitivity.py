@@ -70,7 +70,7 @@ def _figures(tables: dict[str, ResultTable], results: Results) -> Iterator[Figur
             yield Figure(
                 figure_svg(axes, name=name.replace("_", "-"), description=f"Specification curve. {said}"),
                 f"Every combination of the choices below, one analysis each: the {what} with its 95 % confidence "
-                "interval, in order of size. Dark: the interval leaves out no effect. All are of the same patients: "
+                "interval, in order of size. Dark: the interval excludes the null. All are of the same patients: "
                 "they are no independent tests, and how many agree is no measure of evidence.",
             )
     for name, caption in _VARIED.items():
@@ -101,7 +101,7 @@ def _summary(table: ResultTable, what: str) -> tuple[str, ...]:
     middle, low, high = ((number(exponential(value), 2) if is_ratio else number(100 * value, 1)) for value in values)
     unit = "" if is_ratio else " percentage points"
     share = found["share_excluding_null"]
-    clear = "" if share != share else f"; the interval excludes no effect in {percent(share, 0)}"
+    clear = "" if share != share else f"; the interval excludes the null in {percent(share, 0)}"
     fitted, all_of = count(found["specifications_fitted"]), count(found["specifications"])
     return (
         f"Over {fitted} of {all_of} combinations of choices the {what} has a median of {middle}{unit} and lies between "

@@ -21,10 +21,10 @@ from cohort.results import ResultTable, result_table
 
 _WHERE = "negative_control"
 _EXCLUDED = (
-    "the interval leaves no difference out: treatment cannot cause this, so confounding, selection or chance remains "
-    "after adjustment"
+    "the interval excludes the null: treatment cannot cause this, so confounding, selection or chance remains after "
+    "adjustment"
 )
-_HELD = "the interval holds no difference, and with it every bias between its limits: no proof that confounding is gone"
+_HELD = "the interval includes the null, and with it every bias between its limits: no proof that confounding is gone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,8 +204,9 @@ def _with_event(frame: pd.DataFrame, outcome: BinaryOutcome, where: str) -> pd.D
 def _keys(outcome: Outcome) -> Iterator[Row]:
     """Yield what tells the rows of an outcome apart."""
     if isinstance(outcome, EventOutcome):
-        for statistic in CONTRASTS[1:] if outcome.tau is not None else CONTRASTS[1:2]:
-            yield {"term": outcome.event_col, "statistic": statistic}
+        yield {"term": outcome.event_col, "statistic": "log_hazard_ratio"}
+        if outcome.tau is not None:
+            yield {"term": outcome.event_col, "statistic": "restricted_mean_difference", "time": outcome.tau}
         return
     key: Row = {"term": outcome.term, "statistic": "risk_difference"}
     if outcome.visits is None or outcome.time_col is None:

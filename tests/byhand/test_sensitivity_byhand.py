@@ -197,6 +197,23 @@ class TestTrimmingPath:
         assert set(lacking["statistic"]) == {"effective_sample_size", "risk_difference"}
         assert lacking["note"].str.contains("no patient of a or b is left").all()
 
+    def test_every_outcome_and_visit_that_is_lost_has_a_row(self) -> None:
+        visits = pd.concat([EIGHT.assign(month=month) for month in (12, 6)])
+        outcomes = [
+            BinaryOutcome("cured", visits=visits, time_col="month"), EventOutcome("t", "cured", tau=2.0),
+        ]  # fmt: skip
+        times = [1.0, 2.0, 3.0, 4.0] * 2
+        table = trimming_path(
+            EIGHT.assign(t=times), **ARMS, score="x", outcomes=outcomes, cutoffs=[0, 0.4], crump=False
+        )
+        contrasts = table.frame[table.frame["contrast"].notna()].assign(time=table.frame["time"].fillna(0))
+        keys = [
+            contrasts.loc[contrasts["population"].eq(name), ["term", "statistic", "time"]].to_numpy().tolist()
+            for name in ("nobody trimmed", "scores within [0.4, 0.6]")
+        ]
+        assert keys[0] == keys[1]
+        assert len(keys[1]) == 4
+
     @pytest.mark.parametrize("cutoffs", [[], [0.5], [-0.1], [0.2, 0.1], [0.1, 0.1]])
     def test_cut_offs_rise(self, cutoffs: list[float]) -> None:
         with pytest.raises(UsageError, match="cut-offs rise"):

@@ -222,8 +222,8 @@ class TestFigures:
     def test_estimates_rise_and_those_missing_stand_last(self) -> None:
         above, choices = plot_specification_curve(result_table(self.rows("risk_difference")), arms=ARMS)
         points = {line.get_label(): list(line.get_ydata()) for line in above.get_lines()}
-        assert points["interval excludes no effect"] == pytest.approx([-20.0, 30.0])
-        assert points["interval includes no effect"] == pytest.approx([10.0])
+        assert points["interval stays clear of it"] == pytest.approx([-20.0, 30.0])
+        assert points["interval crosses the dashed line"] == pytest.approx([10.0])
         labels = [label.get_text() for label in choices.get_yticklabels()]
         assert labels == ["Visit", "6 months", "1 year", "How", "a", "b"]  # the choice of one option is left out
         assert "Tacrolimus" in above.get_title(loc="left")
