@@ -326,7 +326,7 @@ def test_sections_stand_in_their_order_under_headings_without_gaps(page: Page) -
     assert [section["id"] for section in page.attributes("section")] == [
         "ledger", "design", "flow", "table-one", "states", "rates", "missed", "ordered", "course", "laboratory",
         "survival", "incidence", "recurrent", "poor-outcome", "after-response", "effects", "subgroups", "balance",
-        "realism", "provenance", "making",
+        "sensitivity", "realism", "provenance", "making",
     ]  # fmt: skip
     assert page.headings == ["h1", *["h2"] * 22]
     assert page.attributes("html") == [{"lang": "en-GB"}]
