@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -217,8 +217,8 @@ def plot_variations(table: ResultTable, *, statistic: str, arms: Mapping[str, st
     Returns
     -------
     Axes
-        One line per comparison, in the order of the table, with its number beside it. One that could not be estimated
-        shows a dash.
+        One line per comparison, in the order of the table, without its number: there are many, and they hardly differ.
+        One that could not be estimated shows a dash.
 
     Raises
     ------
@@ -240,19 +240,27 @@ def plot_variations(table: ResultTable, *, statistic: str, arms: Mapping[str, st
         raise AnalysisError("more than one outcome or visit", where=where, remedy="draw one at a time")
     first, second = _labels(_only(rows["contrast"], where), arms, where)
     if statistic == "log_hazard_ratio":
-        lines = tuple(_Line(variation_label(str(row["population"])), *_ratio(row)) for _, row in rows.iterrows())
+        lines = tuple(
+            _wordless(_Line(variation_label(str(row["population"])), *_ratio(row))) for _, row in rows.iterrows()
+        )
         axes = _draw_ratios(lines, f"← fewer {counted} on {first}   |   fewer on {second} →")
     else:
         group = _difference_group(rows, "", INK, "s", label=lambda row: variation_label(str(row["population"])))
-        lines = group.lines
+        lines = tuple(map(_wordless, group.lines))
         with house_style():
-            (axes,) = _draw([group], null=0.0)
+            (axes,) = _draw([replace(group, lines=lines)], null=0.0)
             axes.set_xlabel(
                 f"Difference in responders, percentage points\n← more on {second}   |   more on {first} →", fontsize=8.5
             )
+    axes.xaxis.label.set(x=1.0, horizontalalignment="right")  # the axis fills the figure: centred, the label would not
     if not math.isnan(lines[0].estimate):
         axes.axvline(lines[0].estimate, color=BLUE, linewidth=0.8, zorder=0)
     return axes
+
+
+def _wordless(line: _Line) -> _Line:
+    """Return a line without the number beside it; the dash of one without estimate stays."""
+    return line if math.isnan(line.estimate) else replace(line, text="")
 
 
 def _draw_ratios(lines: Sequence[_Line], ends: str) -> Axes:

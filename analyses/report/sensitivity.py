@@ -177,9 +177,10 @@ def _strength(row: pd.Series) -> str:
 def _left_out(table: ResultTable) -> Table:
     lines = []
     for population in dict.fromkeys(table.frame["population"].dropna()):
-        if not str(population).startswith("without "):
-            continue
         own = table.frame[table.frame["population"].eq(population).to_numpy(dtype=bool)]
+        if not str(population).startswith("without "):
+            lines.append((variation_label(str(population)), *_contrasts(own), MISSING, MISSING, MISSING, MISSING))
+            continue
         difference, hazard = (_first(own, f"change_in_{name}") for name in _CONTRASTS)
         before, after = (
             own[own["statistic"].eq(name).to_numpy(dtype=bool)] for name in ("smd_unadjusted", "smd_adjusted")
@@ -187,6 +188,7 @@ def _left_out(table: ResultTable) -> Table:
         lines.append(
             (
                 variation_label(str(population)),
+                *_contrasts(own),
                 MISSING if difference is None else number(100 * float(difference["estimate"]), 1),
                 MISSING if hazard is None else number(exponential(float(hazard["estimate"])), 2),
                 number(float(before["estimate"].abs().max()), 2),
@@ -197,7 +199,9 @@ def _left_out(table: ResultTable) -> Table:
         "Each covariate left out of the score",
         (
             "Score",
-            "Change of the difference, points",
+            "Difference, points",
+            "Hazard ratio",
+            "Change of the difference",
             "Factor on the hazard ratio",
             "SMD before",
             "SMD weighted without it",
@@ -208,6 +212,12 @@ def _left_out(table: ResultTable) -> Table:
             "weighting and under weights that do not know it.",
         ),
     )
+
+
+def _contrasts(rows: pd.DataFrame) -> tuple[str, str]:
+    """Return the cells of the difference and the hazard ratio."""
+    difference, hazard = (_first(rows, name) for name in _CONTRASTS)
+    return MISSING if difference is None else points(difference), MISSING if hazard is None else ratio(hazard)
 
 
 def _first(rows: pd.DataFrame, statistic: str) -> pd.Series | None:
@@ -244,10 +254,10 @@ def _trimmed(table: ResultTable) -> Table:
         for statistic, write in (("left_out", count), ("effective_sample_size", lambda value: number(value, 1))):
             rows = own[own["statistic"].eq(statistic).to_numpy(dtype=bool)].set_index("group")["estimate"]
             cells.append(" and ".join(write(float(rows.get(arm, float("nan")))) for arm in arms))
-        lines.append(tuple(cells))
+        lines.append((*cells, *_contrasts(own)))
     return Table(
         "Patients left out by trimming the score",
-        ("Kept", "Left out, first and second arm", "Effective number kept"),
+        ("Kept", "Left out, first and second arm", "Effective number kept", "Difference, points", "Hazard ratio"),
         plain_rows(lines),
         notes=("The estimate is then that of the patients kept, not of all.",),
     )

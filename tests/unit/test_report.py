@@ -328,7 +328,7 @@ def test_sections_stand_in_their_order_under_headings_without_gaps(page: Page) -
         "survival", "incidence", "recurrent", "poor-outcome", "after-response", "effects", "subgroups", "balance",
         "sensitivity", "realism", "provenance", "making",
     ]  # fmt: skip
-    assert page.headings == ["h1", *["h2"] * 22]
+    assert page.headings == ["h1", *["h2"] * 23]
     assert page.attributes("html") == [{"lang": "en-GB"}]
     assert page.attributes("meta")[2]["content"] == "width=device-width, initial-scale=1"
 

@@ -286,7 +286,7 @@ class TestReport:
         ]  # fmt: skip
         assert "Over 48 of 48 combinations of choices the difference" in " ".join(section.paragraphs)
         left_out = section.folded[2].groups[0].rows
-        assert [row.cells[0] for row in left_out][:2] == ["Without age", "Without sex"]
+        assert [row.cells[0] for row in left_out][:2] == ["Every covariate", "Without age"]
 
     def test_what_was_not_run_and_one_arm_are_said(self) -> None:
         assert "This analysis was not run" in " ".join(self.section({}).paragraphs)
