@@ -31,7 +31,7 @@ def draw_by_predictive_means(
     rng
         Drawn from: the regression's variance and coefficients, then one donor per row.
     donors
-        How many of the rows with the closest predicted values may donate theirs.
+        How many of the rows with the closest predicted values may donate theirs; ties are broken by lot.
 
     Returns
     -------
@@ -55,16 +55,31 @@ def draw_by_predictive_means(
     drawn = estimate + spread * np.linalg.solve(root.T, rng.standard_normal(len(estimate)))
     fitted = design @ estimate
     wanted = drawn[0] + gaps @ drawn[1:]
-    order = np.argsort(fitted, kind="stable")
-    count = min(donors, len(order))
+    return observed[_nearest(fitted, wanted, donors, rng)]
+
+
+def _nearest(fitted: FloatArray, wanted: FloatArray, donors: int, rng: np.random.Generator) -> IntArray:
+    """Choose for each wanted value one of the rows with the closest fitted ones, shape ``(m,)``.
+
+    Rows alike in all predictors are fitted alike. Which of them are among the closest is settled by lot for every
+    wanted value: a fixed few would lend their values to everybody.
+    """
+    # Alike but for rounding is alike.
+    scale = float(np.abs(fitted).max()) or 1.0
+    values, member, number = np.unique(np.round(fitted / scale, 11) * scale, return_inverse=True, return_counts=True)
+    rows, first = np.argsort(member, kind="stable"), np.cumsum(number) - number
+    count = min(donors, len(fitted))
     # The closest few of a sorted list lie within as many places to either side.
-    around = np.searchsorted(fitted[order], wanted)[:, None] + np.arange(-count, count)
-    inside = (around >= 0) & (around < len(order))
-    candidates = order[np.clip(around, 0, len(order) - 1)]
-    distance = np.where(inside, np.abs(fitted[candidates] - wanted[:, None]), np.inf)
-    closest = np.argsort(distance, axis=1, kind="stable")[:, :count]
-    chosen = closest[np.arange(len(gaps)), rng.integers(0, count, len(gaps))]
-    return np.asarray(observed[candidates[np.arange(len(gaps)), chosen]])
+    around = np.searchsorted(values, wanted)[:, None] + np.arange(-count, count)
+    inside = (around >= 0) & (around < len(values))
+    places = np.clip(around, 0, len(values) - 1)
+    distance = np.where(inside, np.abs(values[places] - wanted[:, None]), np.inf)
+    closest = np.take_along_axis(places, np.argsort(distance, axis=1, kind="stable"), axis=1)
+    counted = np.where(np.sort(distance, axis=1) < np.inf, number[closest], 0)
+    drawn = rng.integers(0, count, len(wanted))
+    nth = (np.cumsum(counted, axis=1) > drawn[:, None]).argmax(axis=1)
+    chosen = closest[np.arange(len(wanted)), nth]
+    return np.asarray(rows[first[chosen] + rng.integers(0, number[chosen])], dtype=np.intp)
 
 
 def draw_categories(
