@@ -203,7 +203,8 @@ def _of_trial(
     failed = patients.events[who] & (end == patients.durations[who])
     rows = data.iloc[patients.rows[who]].reset_index(drop=True)
     added = {"treated": treated.astype(np.int64), "entry": 0.0, "exit": end - began, "failed": failed.astype(np.int64)}
-    return rows.assign(**added)
+    laid_out: pd.DataFrame = rows.assign(**added)
+    return laid_out
 
 
 def _check_measures(measures: pd.DataFrame, patient_col: str, measured_col: str | None, where: str) -> None:

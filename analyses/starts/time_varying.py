@@ -170,4 +170,5 @@ def _spells(data: pd.DataFrame, patients: FollowedPatients) -> pd.DataFrame:
     spells = data.iloc[patients.rows[who[order]]].reset_index(drop=True)
     failed = (last & patients.events[who])[order].astype(np.int64)
     added = {"entry": entry[order], "exit": leave[order], "failed": failed, "treated": treated[order]}
-    return spells.assign(**added)
+    laid_out: pd.DataFrame = spells.assign(**added)
+    return laid_out
