@@ -72,7 +72,7 @@ def draw_late_starts(
     >>> registry = draw_late_starts(5, seed=1)
     >>> registry.columns.tolist()
     ['patient_id', 'severity', 'years', 'event', 'start']
-    >>> bool((registry["start"].dropna() < registry["years"]).all())
+    >>> bool((registry["start"].fillna(0) < registry["years"]).all())
     True
     """
     if patients < 2:
