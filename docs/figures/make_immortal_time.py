@@ -36,7 +36,7 @@ axes = plot_hazard_ratios(
 svg = figure_svg(
     axes,
     name="immortal-time",
-    description="Hazard ratios of treatment without any effect, in 3,000 synthetic patients who start during follow-up: "
-    "about 0.26 and 0.41 in the two naive analyses, near 1 in the others.",
+    description="Hazard ratios of treatment without any effect, in 3,000 synthetic patients who start during "
+    "follow-up: about 0.26 and 0.41 in the two naive analyses, near 1 in the others.",
 )
 Path(__file__).with_name("immortal_time.svg").write_text(svg, encoding="utf-8", newline="\n")
