@@ -132,12 +132,15 @@ def proteinuria_course(data: AnalysisData, *, conf_level: float = 0.95) -> Resul
     course = laboratory_course(data, column="log_upcr")
     arm = "" if data.reference is None else "arm * "
     fit = fit_mixed(course.rows, f"log_upcr ~ {arm}C(visit_month)", subject_col="patient_id", conf_level=conf_level)
-    table = fit.trajectory(group_col="arm", time_col="visit_month", reference=data.reference)
-    return course.noted(_titled(table, time_unit="month", term="log_upcr"))
+    table = fit.trajectory(group_col=_arm_column(data), time_col="visit_month", reference=data.reference)
+    return course.noted(_of_the_arm(data, _titled(table, time_unit="month", term="log_upcr")))
 
 
 def egfr_slopes(data: AnalysisData, *, conf_level: float = 0.95) -> ResultTable:
     """Mean slope of eGFR in each arm and their difference, by a mixed model with random intercepts and slopes.
+
+    Where nobody has more than two visits, a line of each patient's own cannot be told from scatter: the intercept alone
+    is random then, as ``method`` says.
 
     Parameters
     ----------
@@ -153,16 +156,26 @@ def egfr_slopes(data: AnalysisData, *, conf_level: float = 0.95) -> ResultTable:
     """
     course = laboratory_course(data, column="egfr_ml_min_1_73m2")
     arm = "" if data.reference is None else "arm * "
+    visits = int(course.rows.groupby("patient_id").size().max()) if len(course.rows) else 0
     fit = fit_mixed(
         course.rows,
         f"egfr_ml_min_1_73m2 ~ {arm}years",
         subject_col="patient_id",
-        random="1 + years",
+        random="1 + years" if visits > 2 else "1",
         conf_level=conf_level,
     )
-    slopes = fit.slopes(group_col="arm", time_col="years", reference=data.reference)
+    slopes = _of_the_arm(data, fit.slopes(group_col=_arm_column(data), time_col="years", reference=data.reference))
     table = concat_results([slopes, fit.variance_components()], metadata=slopes.metadata)
     return course.noted(_titled(table))
+
+
+def _arm_column(data: AnalysisData) -> str | None:
+    return None if data.reference is None else "arm"
+
+
+def _of_the_arm(data: AnalysisData, table: ResultTable) -> ResultTable:
+    """Name the arm of a cohort of one, which its model does not know."""
+    return table if data.reference is not None else _titled(table, group=data.treated)
 
 
 def _titled(table: ResultTable, **columns: str) -> ResultTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,13 +156,14 @@ class MixedFit:
         ]
         return self._results(rows)
 
-    def trajectory(self, *, group_col: str, time_col: str, reference: str | None = None) -> ResultTable:
+    def trajectory(self, *, group_col: str | None, time_col: str, reference: str | None = None) -> ResultTable:
         """Return the population mean of each group at each time of the data, standardised over the patients.
 
         Parameters
         ----------
         group_col, time_col
-            Columns of the formula. Every other covariate must be constant within a patient.
+            Columns of the formula. Every other covariate must be constant within a patient. Without groups (None) there
+            is one mean of all patients, with no ``group``.
         reference
             Group the others are compared with; None for no comparison.
 
@@ -177,10 +179,8 @@ class MixedFit:
         AnalysisError
             A column is not of the formula, a covariate changes within a patient, or there is no such reference.
         """
-        groups = self._levels(group_col)
+        groups = self._groups(group_col, reference, where="trajectory")
         self._levels(time_col)
-        if reference is not None:
-            require_level(groups, reference, where=f"trajectory, column {group_col}")
         cells = [(group, time) for group in groups for time in sorted(set(self.data[time_col].tolist()))]
         means = dict(zip(cells, self._standardised(group_col, time_col, cells), strict=True))
         rows: list[dict[str, object]] = [
@@ -195,7 +195,7 @@ class MixedFit:
         ]
         return self._results(rows)
 
-    def slopes(self, *, group_col: str, time_col: str, reference: str | None = None) -> ResultTable:
+    def slopes(self, *, group_col: str | None, time_col: str, reference: str | None = None) -> ResultTable:
         """Return the mean change per unit of time in each group, and the differences from the reference.
 
         Parameters
@@ -214,9 +214,7 @@ class MixedFit:
         AnalysisError
             As :meth:`trajectory`, or where the mean is no straight line in time.
         """
-        groups = self._levels(group_col)
-        if reference is not None:
-            require_level(groups, reference, where=f"slopes, column {group_col}")
+        groups = self._groups(group_col, reference, where="slopes")
         lines = {group: self._slope(group_col, group, time_col) for group in groups}
         rows = [
             {"group": group, "term": time_col, "statistic": "slope"} | self._combination(line, tested=True)
@@ -230,7 +228,7 @@ class MixedFit:
         ]
         return self._results(rows)
 
-    def _slope(self, group_col: str, group: str, time_col: str) -> FloatArray:
+    def _slope(self, group_col: str | None, group: str | None, time_col: str) -> FloatArray:
         self._levels(time_col)
         if not pd.api.types.is_numeric_dtype(self.data[time_col]):
             raise AnalysisError("the time must be a number", where=f"slopes, column {time_col}", remedy="convert it")
@@ -246,6 +244,13 @@ class MixedFit:
             )
         return np.asarray((at[2] - at[0]) / (high - low))
 
+    def _groups(self, group_col: str | None, reference: str | None, *, where: str) -> Sequence[str | None]:
+        """Return the groups in order; a single one without a name where there is no column of them."""
+        groups: list[str] = [] if group_col is None else self._levels(group_col)
+        if reference is not None:
+            require_level(groups, reference, where=f"{where}, column {group_col}")
+        return groups or [None]
+
     def _levels(self, group_col: str) -> list[str]:
         if group_col not in self.data.columns:
             raise AnalysisError(
@@ -256,7 +261,9 @@ class MixedFit:
             )
         return sorted(set(as_text(self.data[group_col]).tolist()))
 
-    def _standardised(self, group_col: str, time_col: str, cells: list[tuple[str, float]]) -> FloatArray:
+    def _standardised(
+        self, group_col: str | None, time_col: str, cells: Sequence[tuple[str | None, float]]
+    ) -> FloatArray:
         """Mean design row over the patients, put into the group and at the time of each cell; one row per cell."""
         patients = self.data.drop_duplicates(self.subject_col)
         others = [name for name in self.data.columns if name not in (group_col, time_col, self.subject_col)]
@@ -268,11 +275,14 @@ class MixedFit:
                 got="covariates that vary with time beside the time column",
                 remedy="use predict() at rows of your choice, or baseline values",
             )
-        as_found = {str(value): value for value in self.data[group_col].tolist()}
+        as_found = {} if group_col is None else {str(value): value for value in self.data[group_col].tolist()}
         distinct = patients.groupby(others, sort=False, observed=True).size() if others else pd.Series([len(patients)])
         covariates = distinct.index.to_frame(index=False)[others]
         moved = pd.concat(
-            [covariates.assign(**{group_col: as_found[group], time_col: time}) for group, time in cells],
+            [
+                covariates.assign(**({} if group_col is None else {group_col: as_found[str(group)]}), **{time_col: time})
+                for group, time in cells
+            ],
             ignore_index=True,
         )
         rows = self.design.matrix_of(moved).reshape(len(cells), len(distinct), len(self.terms))
