@@ -25,6 +25,9 @@ Key = tuple[str, str, float]
 LOG_SCALE = ("risk_ratio", "odds_ratio")
 """Statistics whose replicates are held as logarithms."""
 _FEWEST = 100
+_ROUNDING = 1e-12
+"""Replicates that differ by less are the same number, summed in another order."""
+
 _LARGEST_LOST = 0.1
 """Share of replicates without estimate above which the spread of the others is not that of the estimator."""
 
@@ -202,7 +205,7 @@ def summarised(
     if lost > _LARGEST_LOST * len(values):
         return blank | {"note": f"{notes}: no interval"}
     error = float(np.std(usable, ddof=1))
-    if not error > 0 or not np.isfinite(float(str(row["estimate"]))):
+    if not error > _ROUNDING * max(1.0, float(np.abs(usable).max())) or not np.isfinite(float(str(row["estimate"]))):
         return blank | {"note": notes or "no spread among the replicates: no interval"}
     is_log = row["statistic"] in LOG_SCALE
     carry = np.exp if is_log else np.asarray

@@ -214,7 +214,7 @@ def _weights(
             got=f"{len(fit.score)} rows, data has {len(data)}",
             remedy="fit it to the rows of data, in their order",
         )
-    balance = fit.balance().frame
+    balance = fit.balance(measures=("smd",)).frame
     before = balance[balance["statistic"] == "smd_unadjusted"].dropna(subset=["estimate"])
     remark = ""
     if len(before):

@@ -5,15 +5,24 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyses.figures.formatting import count, exponential, interval
-from analyses.figures.labels import contrast_arms, model_label, outcome_label, variation_label, visit_label
+from analyses.figures.forest_lines import (
+    Line,
+    LineGroup,
+    contrast_labels,
+    draw_groups,
+    only_contrast,
+    plain_ratio_ticks,
+    ratio_of,
+)
+from analyses.figures.formatting import both_sides, count, interval
+from analyses.figures.labels import model_label, outcome_label, variation_label, visit_label
 from analyses.figures.selection import rows_of
-from analyses.figures.style import BLUE, FAINT, GREEN, INK, PURPLE, VERMILLION, house_style, new_figure
+from analyses.figures.style import BLUE, GREEN, INK, PURPLE, VERMILLION, house_style
 from cohort.errors import AnalysisError
 from cohort.results import ResultTable
 
@@ -28,29 +37,6 @@ TREATED_TERM = "treated"
 
 _DIFFERENCES = ("risk_difference", "standardised_risk_difference")
 _LOOKS = ((VERMILLION, "o"), (BLUE, "D"), (GREEN, "^"), (PURPLE, "s"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One line of a forest plot, with the number written beside it."""
-
-    label: str
-    estimate: float
-    low: float
-    high: float
-    text: str
-    reason: str = ""
-    """Why there is no estimate; written where it would stand."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """Lines under one heading, drawn alike."""
-
-    heading: str
-    lines: tuple[_Line, ...]
-    colour: str = INK
-    marker: str = "s"
 
 
 def plot_risk_differences(tables: Mapping[str, ResultTable], *, arms: Mapping[str, str]) -> tuple[Axes, ...]:
@@ -92,7 +78,7 @@ def plot_risk_differences(tables: Mapping[str, ResultTable], *, arms: Mapping[st
         raise AnalysisError(
             "no complete or overall response to draw", where=where, remedy="compare the outcomes CR and CR or PR"
         )
-    first, second = _labels(_only(rows["contrast"], where), arms, where)
+    first, second = contrast_labels(only_contrast(rows["contrast"], where), arms, where)
     groups = [
         _difference_group(own[own["term"] == term], f"{outcome_label(term)}, {kind}", *look)
         for term in GOOD_OUTCOMES
@@ -100,9 +86,10 @@ def plot_risk_differences(tables: Mapping[str, ResultTable], *, arms: Mapping[st
         if (own["term"] == term).any()
     ]
     with house_style():
-        panels = _draw(groups, null=0.0)
+        panels = draw_groups(groups, null=0.0)
         panels[-1].set_xlabel(
-            f"Difference in responders, percentage points\n← more on {second}   |   more on {first} →", fontsize=8.5
+            f"Difference in responders, percentage points\n{both_sides(f'more on {second}', f'more on {first}')}",
+            fontsize=8.5,
         )
     return panels
 
@@ -146,10 +133,10 @@ def plot_hazard_ratios(table: ResultTable, *, treated: str, arms: Mapping[str, s
     rows = rows[rows["term"].isin([TREATED_TERM, f"arm={treated}"])]
     if not len(rows):
         raise AnalysisError("no term of the arm", where=where, remedy="fit a model that holds the arm")
-    reference = _only(pd.Series([code for code in arms if code != treated], dtype="object"), f"{where}, arms")
-    first, second = _labels(f"{treated} v {reference}", arms, where)
-    lines = tuple(_Line(model_label(str(row["population"])), *_ratio(row)) for _, row in rows.iterrows())
-    return _draw_ratios(lines, f"← fewer {counted} on {first}   |   fewer on {second} →")
+    reference = only_contrast(pd.Series([code for code in arms if code != treated], dtype="object"), f"{where}, arms")
+    first, second = contrast_labels(f"{treated} v {reference}", arms, where)
+    lines = tuple(Line(model_label(str(row["population"])), *ratio_of(row)) for _, row in rows.iterrows())
+    return _draw_ratios(lines, both_sides(f"fewer {counted} on {first}", f"fewer on {second}"))
 
 
 def plot_subgroup_ratios(
@@ -188,15 +175,15 @@ def plot_subgroup_ratios(
     """
     where = "plot_subgroup_ratios"
     rows = rows_of(table, "log_hazard_ratio", where=where)
-    first, second = _labels(_only(rows["contrast"], where), arms, where)
+    first, second = contrast_labels(only_contrast(rows["contrast"], where), arms, where)
     known = reasons or {}
     lines = []
     for _, row in rows.iterrows():
         everybody = pd.isna(row["group"])
         name = "All patients" if everybody else str(row["group"])
         label = f"{name} ({count(row['n'])}; {count(row['n_events'])})"
-        lines.append(_Line(label, *_ratio(row), reason="" if everybody else known.get(name, "")))
-    return _draw_ratios(lines, f"← fewer events on {first}   |   fewer on {second} →")
+        lines.append(Line(label, *ratio_of(row), reason="" if everybody else known.get(name, "")))
+    return _draw_ratios(lines, both_sides(f"fewer events on {first}", f"fewer on {second}"))
 
 
 def plot_variations(table: ResultTable, *, statistic: str, arms: Mapping[str, str], counted: str = "events") -> Axes:
@@ -238,19 +225,20 @@ def plot_variations(table: ResultTable, *, statistic: str, arms: Mapping[str, st
     rows = rows_of(table, statistic, where=where)
     if len(rows[["term", "time"]].drop_duplicates()) != 1:
         raise AnalysisError("more than one outcome or visit", where=where, remedy="draw one at a time")
-    first, second = _labels(_only(rows["contrast"], where), arms, where)
+    first, second = contrast_labels(only_contrast(rows["contrast"], where), arms, where)
     if statistic == "log_hazard_ratio":
         lines = tuple(
-            _wordless(_Line(variation_label(str(row["population"])), *_ratio(row))) for _, row in rows.iterrows()
+            _wordless(Line(variation_label(str(row["population"])), *ratio_of(row))) for _, row in rows.iterrows()
         )
-        axes = _draw_ratios(lines, f"← fewer {counted} on {first}   |   fewer on {second} →")
+        axes = _draw_ratios(lines, both_sides(f"fewer {counted} on {first}", f"fewer on {second}"))
     else:
         group = _difference_group(rows, "", INK, "s", label=lambda row: variation_label(str(row["population"])))
         lines = tuple(map(_wordless, group.lines))
         with house_style():
-            (axes,) = _draw([replace(group, lines=lines)], null=0.0)
+            (axes,) = draw_groups([replace(group, lines=lines)], null=0.0)
             axes.set_xlabel(
-                f"Difference in responders, percentage points\n← more on {second}   |   more on {first} →", fontsize=8.5
+                f"Difference in responders, percentage points\n{both_sides(f'more on {second}', f'more on {first}')}",
+                fontsize=8.5,
             )
     axes.xaxis.label.set(x=1.0, horizontalalignment="right")  # the axis fills the figure: centred, the label would not
     if not math.isnan(lines[0].estimate):
@@ -258,16 +246,16 @@ def plot_variations(table: ResultTable, *, statistic: str, arms: Mapping[str, st
     return axes
 
 
-def _wordless(line: _Line) -> _Line:
+def _wordless(line: Line) -> Line:
     """Return a line without the number beside it; the dash of one without estimate stays."""
     return line if math.isnan(line.estimate) else replace(line, text="")
 
 
-def _draw_ratios(lines: Sequence[_Line], ends: str) -> Axes:
+def _draw_ratios(lines: Sequence[Line], ends: str) -> Axes:
     with house_style():
-        (axes,) = _draw([_Group("", tuple(lines))], null=1.0)
+        (axes,) = draw_groups([LineGroup("", tuple(lines))], null=1.0)
         axes.set_xscale("log")
-        _plain_ratio_ticks(axes)
+        plain_ratio_ticks(axes)
         axes.set_xlabel(f"Hazard ratio (log scale)\n{ends}", fontsize=8.5)
     return axes
 
@@ -285,80 +273,9 @@ def _visit(row: pd.Series) -> str:
 
 def _difference_group(
     rows: pd.DataFrame, heading: str, colour: str, marker: str, label: Callable[[pd.Series], str] = _visit
-) -> _Group:
+) -> LineGroup:
     lines = []
     for _, row in rows.sort_values("time", kind="stable").iterrows():
         low, centre, high = (100 * float(row[name]) for name in ("conf_low", "estimate", "conf_high"))
-        lines.append(_Line(label(row), centre, low, high, interval(centre, low, high, decimals=1)))
-    return _Group(heading, tuple(lines), colour, marker)
-
-
-def _ratio(row: pd.Series) -> tuple[float, float, float, str]:
-    centre, low, high = (exponential(row[name]) for name in ("estimate", "conf_low", "conf_high"))
-    return centre, low, high, interval(centre, low, high)
-
-
-def _only(values: pd.Series, where: str) -> str:
-    found = list(dict.fromkeys(values.dropna()))
-    if len(found) != 1:
-        raise AnalysisError(
-            "a forest plot shows one contrast of two arms",
-            where=where,
-            got=", ".join(map(str, found)) or "none",
-            remedy="draw one contrast at a time",
-        )
-    return str(found[0])
-
-
-def _labels(contrast: str, arms: Mapping[str, str], where: str) -> tuple[str, str]:
-    codes = contrast_arms(contrast)
-    unknown = [code for code in codes if code not in arms]
-    if unknown:
-        raise AnalysisError(
-            "an arm without a label",
-            where=where,
-            got=", ".join(unknown),
-            remedy="give both arms of the contrast a label in arms",
-        )
-    return arms[codes[0]], arms[codes[1]]
-
-
-def _draw(groups: Sequence[_Group], *, null: float) -> tuple[Axes, ...]:
-    sizes = [len(group.lines) for group in groups]
-    figure = new_figure(0.75 + sum(0.3 * bool(group.heading) + 0.21 * len(group.lines) for group in groups))
-    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=sizes)[:, 0]
-    for axes, group in zip(panels, groups, strict=True):
-        _draw_group(axes, group)
-        axes.axvline(null, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
-        is_last = axes is panels[-1]
-        axes.tick_params(axis="x", length=3.5 if is_last else 0)
-        axes.spines["bottom"].set_visible(is_last)
-    return tuple(panels)
-
-
-def _draw_group(axes: Axes, group: _Group) -> None:
-    for place, line in enumerate(group.lines):
-        if not math.isnan(line.estimate):
-            axes.plot([line.low, line.high], [place, place], color=group.colour, linewidth=1.4)
-            axes.plot(line.estimate, place, marker=group.marker, markersize=5, color=group.colour)
-        elif line.reason:
-            axes.text(0.5, place, line.reason, transform=axes.get_yaxis_transform(), ha="center", va="center",
-                      fontsize=8, color=FAINT, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
-        axes.text(1.03, place, line.text, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
-    axes.set_title(group.heading, loc="left", fontsize=9)
-    axes.set_yticks(range(len(group.lines)), [line.label for line in group.lines], fontsize=8.5)
-    axes.set_ylim(len(group.lines) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-
-
-def _plain_ratio_ticks(axes: Axes) -> None:
-    from matplotlib.ticker import FixedLocator, NullFormatter
-
-    low, high = axes.get_xlim()
-    low, high = min(low, 0.5), max(high, 2.0)
-    ticks = [tick for tick in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0) if low <= tick <= high]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(low, high)
+        lines.append(Line(label(row), centre, low, high, interval(centre, low, high, decimals=1)))
+    return LineGroup(heading, tuple(lines), colour, marker)

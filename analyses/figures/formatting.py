@@ -156,3 +156,21 @@ def interval(estimate: float, low: float, high: float, *, decimals: int = 2, sca
     if math.isnan(low) and math.isnan(high):
         return f"{centre} (no interval: {note})" if note else centre
     return f"{centre} ({number(scale * low, decimals)} to {number(scale * high, decimals)})"
+
+
+_ONE_LINE = 64
+"""Letters beneath an axis that fit the width of a figure."""
+
+
+def both_sides(left: str, right: str) -> str:
+    """Write what lies to either side of an axis' middle, beneath each other where one line is too short.
+
+    Examples
+    --------
+    >>> both_sides("more on B", "more on A")
+    '← more on B   |   more on A →'
+    >>> both_sides("more on intravenous cyclophosphamide", "more on tacrolimus and mycophenolate").count(chr(10))
+    1
+    """
+    line = f"← {left}   |   {right} →"
+    return line if len(line) <= _ONE_LINE else f"← {left}\n{right} →"

@@ -9,6 +9,8 @@ _OUTCOMES = {
     "PR": "Partial response",
     "NR": "No response",
     "CR or PR": "Complete or partial response",
+    "first CR": "First complete response reached",
+    "sustained CR": "Complete response that lasts",
     "not assessed": "Not assessed",
     "complete_response": "Complete response",
     "partial_response": "Partial response",
@@ -31,6 +33,10 @@ _MODELS = {
     "andersen-gill": "Andersen-Gill",
     "pwp-total": "PWP, total time",
     "pwp-gap": "PWP, gap time",
+    "weighted, stacked variance": "Weighted",
+    "weighted, weights as known": "Weighted, known",
+    "weighted, bootstrap": "Weighted, bootstrap",
+    "augmented": "Doubly robust",
     "ar1 working correlation": "Autoregressive working correlation",
 }
 

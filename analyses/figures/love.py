@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyses.figures.labels import contrast_arms, covariate_label
+from analyses.figures.formatting import both_sides
+from analyses.figures.labels import contrast_arms, covariate_label, model_label
 from analyses.figures.selection import rows_of
 from analyses.figures.style import BLUE, FAINT, GREEN, ORANGE, PURPLE, SKY, VERMILLION, house_style, new_figure
 from cohort.errors import AnalysisError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 BALANCE_LIMIT = 0.1
 """Absolute standardised mean difference below which arms are customarily called balanced (doi:10.1002/sim.3697)."""
 
+AFTER_WEIGHTING = "After weighting"
+"""Name of the only adjustment, where none is named."""
 
 _LOOKS = ((BLUE, "D"), (GREEN, "^"), (PURPLE, "s"), (ORANGE, "v"), (SKY, "P"))
 
@@ -86,7 +89,7 @@ def plot_balance(table: ResultTable, *, arms: Mapping[str, str]) -> Axes:
             markerfacecolor="white",
             markeredgewidth=1.4,
             color=VERMILLION,
-            label="Before weighting",
+            label="Before",
         )
         for (name, values), (colour, marker) in zip(after.items(), _LOOKS, strict=False):
             axes.plot(
@@ -96,17 +99,17 @@ def plot_balance(table: ResultTable, *, arms: Mapping[str, str]) -> Axes:
                 marker=marker,
                 markersize=4.5,
                 color=colour,
-                label=str(name),
+                label=model_label(str(name)),
             )
         axes.set_yticks(places, [covariate_label(term) for term in terms], fontsize=8.5)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(terms) - 0.4, -0.6)
         axes.spines["left"].set_visible(False)
-        direction = f"\n← higher on {second}   |   higher on {first} →" if contrast else ""
+        direction = f"\n{both_sides(f'higher on {second}', f'higher on {first}')}" if contrast else ""
         axes.set_xlabel(f"Standardised mean difference{direction}", fontsize=8.5)
         figure.legend(loc="outside upper center", ncols=2 if len(after) == 1 else 3, frameon=False)
     return axes
 
 
 def _adjustment(rows: pd.DataFrame) -> pd.Series[str]:
-    return rows["population"].fillna("After weighting")
+    return rows["population"].fillna(AFTER_WEIGHTING)

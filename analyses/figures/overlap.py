@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WHERE = "plot_overlap"
+_ROOM = 1.3
+"""Height of a half over its tallest bar: the arm's name stands above it."""
 
 
 def plot_overlap(table: ResultTable, *, arms: Mapping[str, str]) -> Axes:
@@ -77,10 +79,10 @@ def plot_overlap(table: ResultTable, *, arms: Mapping[str, str]) -> Axes:
                     linewidth=0.4 if filled else 1.0,
                     label=None if sign < 0 else {True: "As observed", False: "Weighted"}[filled],
                 )
-            axes.text(0.01, sign * tallest, style.label, va="top" if sign > 0 else "bottom", color=style.colour)
+            axes.text(0.01, sign * _ROOM * tallest, style.label, va="top" if sign > 0 else "bottom", color=style.colour)
         axes.axhline(0, color=FAINT, linewidth=0.9)
         axes.set_xlim(0, 1)
-        axes.set_ylim(-1.08 * tallest, 1.08 * tallest)
+        axes.set_ylim(-_ROOM * tallest, _ROOM * tallest)
         axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         axes.set_xlabel("Propensity score")
         axes.set_ylabel("Patients of the arm, %")

@@ -30,6 +30,7 @@ def plot_survival(
     arms: Mapping[str, str],
     quantity: str = "Flare-free survival",
     since: str = "day 0",
+    counted: str = "Number at risk",
 ) -> tuple[Axes, Axes]:
     """Draw survival curves, with pointwise intervals, marks at censorings and the numbers at risk.
 
@@ -46,6 +47,8 @@ def plot_survival(
         What survival means here, for the vertical axis.
     since
         Where time 0 is, for the horizontal axis.
+    counted
+        What the numbers beneath are; weighted ones have a decimal.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def plot_survival(
         curves.set_xlim(0, max(float(rows["time"].max()), ticks[-1]) * 1.02)
         curves.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
         curves.tick_params(axis="x", labelbottom=True)
-        _write_numbers(risk, numbers, styles)
+        _write_numbers(risk, numbers, styles, counted)
     return curves, risk
 
 
@@ -132,7 +135,7 @@ def draw_curve(axes: Axes, rows: pd.DataFrame, style: ArmStyle, *, origin: float
         )
 
 
-def _write_numbers(axes: Axes, numbers: pd.DataFrame, styles: tuple[ArmStyle, ...]) -> None:
+def _write_numbers(axes: Axes, numbers: pd.DataFrame, styles: tuple[ArmStyle, ...], counted: str) -> None:
     for place, style in enumerate(styles):
         own = numbers[numbers["group"] == style.code]
         for time, patients in zip(own["time"].to_numpy(), own["estimate"].to_numpy(), strict=True):
@@ -141,7 +144,7 @@ def _write_numbers(axes: Axes, numbers: pd.DataFrame, styles: tuple[ArmStyle, ..
     for label, style in zip(axes.get_yticklabels(), styles, strict=True):
         label.set_color(style.colour)
     axes.set_ylim(len(styles) - 0.5, -0.5)
-    axes.set_title("Number at risk", loc="left", fontsize=9, fontweight="normal")
+    axes.set_title(counted, loc="left", fontsize=9, fontweight="normal")
     axes.tick_params(length=0, labelbottom=False)
     digits = max(len(count(float(patients))) for patients in numbers["estimate"])
     axes.tick_params(axis="y", pad=6 + 3 * digits)

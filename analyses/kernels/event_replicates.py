@@ -33,7 +33,7 @@ def incidence_replicates(
     -------
     numpy.ndarray
         Shape ``(b, q)``; NaN in a replicate whose rows with weight are all followed for less than a time, unless all
-        have failed.
+        have failed, and where no row has weight.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def restricted_mean_replicates(
 ) -> FloatArray:
     """Return the area under the Kaplan-Meier curve up to a horizon under every weight vector, shape ``(b,)``.
 
-    Arguments as of :func:`incidence_replicates`; NaN where observation ends before the horizon.
+    Arguments as of :func:`incidence_replicates`; NaN where observation ends before the horizon or no row has weight.
 
     Examples
     --------
@@ -99,5 +99,6 @@ def _curves(
         survival = np.asarray(np.cumprod(steps, axis=1), dtype=np.float64)
         before = np.hstack([np.ones((len(mass), 1)), survival[:, :-1]])
         last = moments[len(moments) - 1 - np.argmax(somebody[:, ::-1], axis=1)]
+        last = np.where(somebody[:, 0], last, -np.inf)  # nobody has weight: a bootstrap without a score
         incidence = np.asarray(np.cumsum(before * share, axis=1), dtype=np.float64)
         yield block, moments, survival, incidence, last

@@ -280,7 +280,9 @@ class MixedFit:
         covariates = distinct.index.to_frame(index=False)[others]
         moved = pd.concat(
             [
-                covariates.assign(**({} if group_col is None else {group_col: as_found[str(group)]}), **{time_col: time})
+                covariates.assign(
+                    **({} if group_col is None else {group_col: as_found[str(group)]}), **{time_col: time}
+                )
                 for group, time in cells
             ],
             ignore_index=True,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from analyses.complete_cases import complete_cases
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables, attempt
+from analyses.varying_covariates import varying_covariates
 from cohort.results import ResultTable
 
 IMPUTATION_SEED = 1052
@@ -18,13 +18,12 @@ def course(data: AnalysisData) -> Tables:
     from analyses.longitudinal import egfr_slopes, missing_visit_strategies, proteinuria_course, response_visits
 
     def strategies() -> ResultTable:
-        covariates = data.design.outcome_formula
-        cases = complete_cases(response_visits(data), covariates)
+        cases = varying_covariates(response_visits(data), data.design.outcome_covariates)
         return cases.noted(
             missing_visit_strategies(
                 cases.rows,
                 reference=data.reference,
-                covariates=covariates,
+                covariates=cases.formula,
                 seed=IMPUTATION_SEED,
                 imputations=IMPUTATIONS,
             )

@@ -6,10 +6,10 @@ from typing import get_args
 
 import pandas as pd
 
-from analyses.complete_cases import complete_cases
 from analyses.datasets import AnalysisData
 from analyses.plan.attempts import Tables, attempt, attempt_pair, reference_arm
 from analyses.plan.labels import in_group, in_population
+from analyses.varying_covariates import varying_covariates
 from cohort.results import ResultTable, concat_results
 
 
@@ -22,10 +22,8 @@ def longitudinal(data: AnalysisData) -> Tables:
 
     def standardised() -> ResultTable:
         reference = reference_arm(data)
-        cases = complete_cases(data.responses, data.design.outcome_formula)
-        return cases.noted(
-            marginal_response(cases.rows, reference=reference, outcome="CR", adjust=data.design.outcome_formula)
-        )
+        cases = varying_covariates(data.responses, data.design.outcome_covariates)
+        return cases.noted(marginal_response(cases.rows, reference=reference, outcome="CR", adjust=cases.formula))
 
     def over_time() -> ResultTable:
         reference_arm(data)

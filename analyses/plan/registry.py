@@ -10,6 +10,8 @@ from analyses.plan.competing import competing
 from analyses.plan.course import course
 from analyses.plan.describe import describe
 from analyses.plan.design import design
+from analyses.plan.first_response import first_response
+from analyses.plan.hazards import hazards
 from analyses.plan.later_events import after_response, poor_outcome, recurrent, subgroups
 from analyses.plan.longitudinal import longitudinal
 from analyses.plan.propensity import propensity
@@ -25,9 +27,9 @@ Analysis = Callable[[AnalysisData], Tables]
 ANALYSES: Mapping[str, tuple[Analysis, ...]] = {
     "design": (design,),
     "describe": (describe,),
-    "response": (response,),
+    "response": (response, first_response),
     "longitudinal": (longitudinal, states, course),
-    "survival": (survival, competing, poor_outcome, recurrent, after_response, subgroups),
+    "survival": (survival, hazards, competing, poor_outcome, recurrent, after_response, subgroups),
     "propensity": (propensity,),
     "sensitivity": (sensitivity,),
     "realism": (realism,),

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from analyses.complete_cases import complete_cases
 from analyses.datasets import AnalysisData
-from analyses.plan.attempts import Tables, attempt, attempt_pair, reference_arm
-from analyses.plan.labels import in_population, in_years, with_treated
-from cohort.results import ResultTable, concat_results
+from analyses.plan.attempts import Tables, attempt, reference_arm
+from analyses.plan.labels import in_years, with_treated
+from cohort.results import ResultTable
 
 
 def survival(data: AnalysisData) -> Tables:
-    """Event-free survival (renal flare, ESKD, death) from day 0, its contrasts, and the incidence of flare.
-
-    Patients without a covariate of the adjusted Cox model are left out of it; its notes say how many.
-    """
+    """Event-free survival (renal flare, ESKD, death) from day 0, its contrasts, and the incidence of flare."""
     from analyses.survival import (
         cumulative_incidence,
-        fit_cox,
         kaplan_meier,
         logrank,
         numbers_at_risk,
@@ -25,19 +20,10 @@ def survival(data: AnalysisData) -> Tables:
 
     frame = with_treated(data)
 
-    def cox(formula: str, population: str) -> tuple[ResultTable, ResultTable]:
-        reference_arm(data)
-        cases = complete_cases(frame, formula)
-        fit = fit_cox(cases.rows, formula, duration_col="years", event_col="event")
-        estimates, test = (cases.noted(table) for table in (fit.tidy(), fit.test_proportional_hazards()))
-        return in_population(estimates, population), in_population(test, population)
-
     def compared() -> ResultTable:
         reference_arm(data)
         return logrank(frame, by="arm", duration_col="years", event_col="event")
 
-    models = [attempt_pair("cox", lambda: cox("treated", "unadjusted"), "unadjusted")]
-    models.append(attempt_pair("cox", lambda: cox(f"treated + {data.design.outcome_formula}", "adjusted"), "adjusted"))
     tables = {
         "flare_free_survival": lambda: kaplan_meier(frame, by="arm", duration_col="years", event_col="event"),
         "flare_free_at_risk": lambda: numbers_at_risk(
@@ -51,10 +37,7 @@ def survival(data: AnalysisData) -> Tables:
             cumulative_incidence(frame, duration_col="years", event_col="cause", by="arm")
         ),
     }
-    return {name: in_years(attempt(name, run)) for name, run in tables.items()} | {
-        "cox": concat_results([estimates for estimates, _ in models]),
-        "cox_proportional_hazards": concat_results([test for _, test in models]),
-    }
+    return {name: in_years(attempt(name, run)) for name, run in tables.items()}
 
 
 def at_risk_times(horizon_years: float) -> list[float]:

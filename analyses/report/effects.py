@@ -9,8 +9,8 @@ import pandas as pd
 from analyses.figures import figure_svg, plot_balance, plot_hazard_ratios, plot_risk_differences
 from analyses.figures.forest import TREATED_TERM, difference_rows
 from analyses.figures.formatting import MISSING, count, exponential, interval, number, p_value
-from analyses.figures.labels import covariate_label, outcome_label, visit_label
-from analyses.figures.love import BALANCE_LIMIT
+from analyses.figures.labels import covariate_label, model_label, outcome_label, visit_label
+from analyses.figures.love import AFTER_WEIGHTING, BALANCE_LIMIT
 from analyses.report.content import Figure, Group, Row, Section, Table, plain_rows, reasons
 from analyses.report.inputs import Results
 from analyses.report.model_terms import model_table, term_label, treated_code
@@ -25,7 +25,10 @@ _DIFFERENCES = {
 
 _COX = ("cox", "weighted_cox")
 
-_BY_LOT = (
+_DRAWN_ADJUSTMENTS = ("logistic score", "entropy balancing", "CBPS", "matched pairs", "full matching")
+"""Adjustments in the love plot; the table has all."""
+
+BY_LOT = (
     "The arms were allocated at random: the unadjusted comparison is the one that the design supports. The propensity "
     "score estimates a lottery, so weights take away chance differences and no confounding."
 )
@@ -80,7 +83,7 @@ def effects_section(results: Results) -> Section:
             f"Everything here compares {labels[treated]} with the other arm: differences above 0 mean more responders, "
             f"hazard ratios below 1 fewer events, on {labels[treated]}. Unadjusted, adjusted and weighted estimates "
             "answer different questions and need not agree.",
-            *([_BY_LOT] if results.facts.randomised else []),
+            *([BY_LOT] if results.facts.randomised else []),
             *said,
             *_restrictions(results),
         ),
@@ -105,28 +108,29 @@ def _restrictions(results: Results) -> tuple[str, ...]:
 
 def balance_section(results: Results) -> Section:
     """Make the love plot of covariate balance before and after weighting."""
-    title, name = "Balance of the arms before and after weighting", "propensity_balance"
+    title, name = "Balance of the arms before and after adjusting", "propensity_balance"
     if len(results.facts.arms) == 1:
         return Section("balance", title, ("The study has one arm: nothing is balanced.",))
     table = results.estimated(name)
     if table is None:
         return Section("balance", title, reasons(results.failures(name), results.missing(name), "balance"))
     size = results.estimated("propensity_sample_size")
-    axes = plot_balance(table, arms=results.facts.labels)
+    axes = plot_balance(_drawn_balance(table), arms=results.facts.labels)
     return Section(
         "balance",
         title,
         (
-            "Weights from a propensity score make the arms alike in the covariates shown; they do nothing about what "
-            "was not measured.",
-            *([_BY_LOT] if results.facts.randomised else []),
+            "Weights and matching make the arms alike in the covariates shown; they do nothing about what was not "
+            "measured.",
+            *([BY_LOT] if results.facts.randomised else []),
             *results.left_out(name),
         ),
         figures=(
             Figure(
                 figure_svg(axes, name="balance", description=_balance_description(table)),
                 f"Standardised mean differences between the arms. Dashed lines at ±{BALANCE_LIMIT}: within them, "
-                "balance is customarily called good.",
+                "balance is customarily called good. One denominator throughout, the spread before adjusting, so that "
+                "nearer to 0 means closer means. Matched pairs leave out patients without a partner.",
             ),
         ),
         folded=(_balance_table(table, size, results.facts.labels),),
@@ -221,19 +225,37 @@ def _cox_tables(cox: ResultTable, results: Results) -> list[Table]:
 
 
 def _smds(table: ResultTable) -> pd.DataFrame:
+    """Standardised mean differences by covariate: before, and after every adjustment."""
     frame = table.frame
-    kept = frame[frame["statistic"].isin(["smd_unadjusted", "smd_adjusted"])]
-    wide = kept.pivot(index="term", columns="statistic", values="estimate")
-    return wide.reindex(list(dict.fromkeys(kept["term"])))[["smd_unadjusted", "smd_adjusted"]]
+    before = frame[(frame["statistic"] == "smd_unadjusted").to_numpy(dtype=bool)].set_index("term")["estimate"]
+    after = frame[(frame["statistic"] == "smd_adjusted").to_numpy(dtype=bool)]
+    columns = {"Before": before} | {
+        model_label(str(name)): own.set_index("term")["estimate"]
+        for name, own in after.groupby(after["population"].fillna(AFTER_WEIGHTING), sort=False)
+    }
+    return pd.DataFrame(columns).reindex(list(before.index))
+
+
+def _drawn_balance(table: ResultTable) -> ResultTable:
+    """Leave out the adjustments for which the plot has no room."""
+    population = table.frame["population"]
+    kept = population.isna() | population.isin(_DRAWN_ADJUSTMENTS)
+    return ResultTable(table.frame[kept.to_numpy(dtype=bool)], table.metadata)
+
+
+def _in_sentence(name: str) -> str:
+    return name if name[1:2].isupper() else f"{name[:1].lower()}{name[1:]}"
 
 
 def _balance_description(table: ResultTable) -> str:
     smds = _smds(table).abs()
-    beyond = [int((smds[name] > BALANCE_LIMIT).sum()) for name in smds.columns]
-    largest = [number(float(smds[name].max()), 2) for name in smds.columns]
+    said = "; ".join(
+        f"{int((own > BALANCE_LIMIT).sum())} {_in_sentence(str(name))} (largest {number(float(own.max()), 2)})"
+        for name, own in smds.items()
+    )
     return (
         f"Love plot of standardised mean differences of {len(smds)} covariates. Beyond {BALANCE_LIMIT} in absolute "
-        f"value: {beyond[0]} before weighting (largest {largest[0]}), {beyond[1]} after (largest {largest[1]})."
+        f"value: {said}."
     )
 
 
@@ -253,7 +275,7 @@ def _balance_table(table: ResultTable, size: ResultTable | None, labels: Mapping
         notes.append(f"Effective number of patients after weighting: {said}.")
     return Table(
         "Standardised mean differences",
-        ("Covariate", "Before weighting", "After weighting"),
+        ("Covariate", *smds.columns),
         plain_rows(rows),
         notes=tuple(notes),
     )

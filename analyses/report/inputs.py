@@ -12,6 +12,7 @@ import pandas as pd
 
 from analyses.complete_cases import COMPLETE_CASES
 from analyses.reproduction import LEDGER_COLUMNS
+from analyses.varying_covariates import UNVARYING
 from cohort.errors import AnalysisError
 from cohort.provenance import PROVENANCE_COLUMNS
 from cohort.results import RESULT_COLUMNS, ResultTable
@@ -129,6 +130,12 @@ class Results:
         """Return the remarks of these tables on patients left out for missing covariates, each once, in order."""
         notes = [note for name in names if name in self.tables for note in self.tables[name].frame["note"].dropna()]
         remarks = [note[note.index(COMPLETE_CASES) :] for note in notes if COMPLETE_CASES in note]
+        return tuple(f"{remark[:1].upper()}{remark[1:]}." for remark in dict.fromkeys(remarks))
+
+    def unvarying(self, *names: str) -> tuple[str, ...]:
+        """Return the remarks of these tables on covariates in which all patients agree, each once, in order."""
+        notes = [note for name in names if name in self.tables for note in self.tables[name].frame["note"].dropna()]
+        remarks = [note[note.index(UNVARYING) :].partition(";")[0] for note in notes if UNVARYING in note]
         return tuple(f"{remark[:1].upper()}{remark[1:]}." for remark in dict.fromkeys(remarks))
 
     def missing(self, *names: str) -> tuple[str, ...]:

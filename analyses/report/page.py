@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from analyses.report.adjusted import adjusted_section
 from analyses.report.baseline import flow_section, table_one_section
 from analyses.report.content import Part
 from analyses.report.course import course_section, laboratory_section
 from analyses.report.design import design_section
 from analyses.report.effects import balance_section, effects_section
+from analyses.report.first_response import first_response_section
 from analyses.report.inputs import Facts, Results, read_results
 from analyses.report.later_events import after_response_section, poor_outcome_section, recurrent_section
 from analyses.report.ledger import ledger_section
 from analyses.report.origin import making_section, provenance_section
+from analyses.report.overlap import overlap_section
 from analyses.report.realism import realism_section
 from analyses.report.repeated import missed_visits_section, ordered_response_section
 from analyses.report.response import response_rates_section, response_states_section
@@ -92,6 +95,7 @@ def _parts(results: Results) -> tuple[Part, ...]:
             (
                 response_states_section(results),
                 response_rates_section(results),
+                first_response_section(results),
                 missed_visits_section(results),
                 ordered_response_section(results),
             ),
@@ -112,7 +116,9 @@ def _parts(results: Results) -> tuple[Part, ...]:
             (
                 effects_section(results),
                 subgroups_section(results),
+                overlap_section(results),
                 balance_section(results),
+                adjusted_section(results),
                 sensitivity_section(results),
             ),
         ),

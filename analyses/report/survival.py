@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analyses.figures import figure_svg, plot_cumulative_incidence, plot_survival
-from analyses.figures.formatting import count, p_value
+from analyses.figures import figure_svg, plot_cumulative_incidence, plot_hazard_trend, plot_survival
+from analyses.figures.formatting import count, equation, p_value
 from analyses.figures.labels import contrast_arms, model_label, outcome_label
 from analyses.report.cells import amount, last_rows, methods_of, ratio, said_of_test, share, statistic_rows, when
 from analyses.report.content import Figure, Group, Row, Section, Table, plain_rows, reasons
@@ -35,6 +35,7 @@ def survival_section(results: Results) -> Section:
                 "Beneath: patients still under observation and free of an event.",
             ),
         )
+    figures += _weighted_figure(results) + _trend_figure(results)
     return Section(
         "survival",
         title,
@@ -45,6 +46,54 @@ def survival_section(results: Results) -> Section:
         ),
         figures=figures,
         tables=_comparison(results),
+    )
+
+
+def _weighted_figure(results: Results) -> tuple[Figure, ...]:
+    """The curves of the arms weighted by the propensity score, with the weight at risk."""
+    curves, at_risk = (results.estimated(name) for name in ("weighted_survival", "weighted_at_risk"))
+    if curves is None or at_risk is None or len(results.facts.arms) == 1:
+        return ()
+    labels = results.facts.labels
+    axes = plot_survival(curves, at_risk, arms=labels, counted="Weighted number at risk")
+    generated = (
+        " The covariates of this cohort are generated: what weighting changes tells nothing about the study's patients."
+    )
+    return (
+        Figure(
+            figure_svg(axes[0], name="weighted-survival", description=_curves_description(curves, labels)),
+            "The same curves with each patient weighted by the inverse probability of the own arm, so that both arms "
+            "resemble all patients in the covariates measured. Weights are scaled to add up to the patients of an arm; "
+            "beneath: weight still under observation and free of an event. The intervals (shaded) take the weights as "
+            f"known.{generated if results.facts.synthetic else ''}",
+        ),
+    )
+
+
+def _trend_figure(results: Results) -> tuple[Figure, ...]:
+    """Schoenfeld residuals of the arm with the line through them, and the test of a level line."""
+    table, tests = (results.estimated(name) for name in ("cox_over_time", "cox_proportional_hazards"))
+    labels = results.facts.labels
+    if table is None or not len(statistic_rows(table, "log_hazard_ratio_trend")["estimate"].dropna()):
+        return ()
+    said = [] if tests is None else [
+        f"{model_label(str(row['population'])).lower()} {equation('p', p_value(row['p_value']))}"
+        for _, row in tests.frame[(tests.frame["term"] == "treated").to_numpy(dtype=bool)].iterrows()
+    ]  # fmt: skip
+    axes = plot_hazard_trend(table, arms=labels)
+    tested = f" Test that the line is level: {', '.join(said)}." if said else ""
+    return (
+        Figure(
+            figure_svg(
+                axes[0],
+                name="hazard-trend",
+                description=f"Hazard ratio of the arms over time, a panel a model: points, line and band.{tested}",
+            ),
+            "Whether one hazard ratio describes the whole follow-up. Circles: one for each event (scaled Schoenfeld "
+            "residuals), above when it fell in the first arm and below when in the other; line and shade: their smooth "
+            f"mean with a pointwise 95 % band. A level line means a ratio that stays the same.{tested} With few events "
+            "only a large change would show.",
+        ),
     )
 
 

@@ -11,6 +11,9 @@ from analyses.kernels.proportions import wilson_interval
 from cohort.codes import Response
 from cohort.results import ResultTable, result_table
 
+_HALF = 0.5 - 1e-12
+"""A half, but for the last digits of sums of masses."""
+
 
 def first_response_intervals(data: AnalysisData) -> pd.DataFrame:
     """Lay out between which visits each patient first reached complete response (CR).
@@ -50,6 +53,43 @@ def first_response_intervals(data: AnalysisData) -> pd.DataFrame:
         lower_months=ids.map(last).to_numpy(dtype=np.float64, na_value=0.0),
         upper_months=upper,
         visits_assessed=ids.map(assessed).to_numpy(dtype=np.float64, na_value=0.0).astype(np.int64),
+    )
+
+
+def median_first_response(curves: ResultTable) -> ResultTable:
+    """Read from Turnbull curves between which visits half of each group had reached its first response.
+
+    Parameters
+    ----------
+    curves
+        Of :func:`analyses.survival.turnbull`: rows ``mass`` by ``group``, ``term`` the interval and ``time`` its end.
+
+    Returns
+    -------
+    ResultTable
+        One row per group, ``statistic="median_interval"``: ``term`` the interval in which the share with a response
+        passes a half, ``time`` and ``estimate`` its upper end. When within the interval is not identified. Where less
+        than half ever responds there is no estimate, and a ``note``.
+
+    Examples
+    --------
+    >>> from cohort.results import result_table
+    >>> masses = [{"term": "(0, 6]", "time": 6, "estimate": 0.4}, {"term": "(6, 12]", "time": 12, "estimate": 0.6}]
+    >>> median_first_response(result_table(masses, statistic="mass", group="a")).frame["term"].tolist()
+    ['(6, 12]']
+    """
+    masses = curves.frame[(curves.frame["statistic"] == "mass").to_numpy(dtype=bool, na_value=False)]
+    rows: list[dict[str, object]] = []
+    for group, own in masses.groupby("group", sort=False, dropna=False):
+        reached = own["estimate"].cumsum().to_numpy() >= _HALF
+        ends = own["time"].to_numpy(dtype=np.float64)[reached]
+        row: dict[str, object] = {"group": group, "n": own["n"].iloc[0], "n_events": own["n_events"].iloc[0]}
+        if len(ends) and np.isfinite(ends[0]):
+            rows.append(row | {"term": own["term"].to_numpy()[reached][0], "time": ends[0], "estimate": ends[0]})
+        else:
+            rows.append(row | {"note": "less than half reaches a response by the last visit"})
+    return result_table(
+        rows, analysis="response", statistic="median_interval", method="first interval in which Turnbull's curve halves"
     )
 
 

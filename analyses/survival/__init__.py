@@ -1,5 +1,6 @@
 """Time-to-event estimators: curves, tests, restricted means, Cox models and cumulative incidence."""
 
+from analyses.survival.coefficient_trend import coefficient_trend
 from analyses.survival.cox import fit_cox
 from analyses.survival.cox_fit import CoxFit
 from analyses.survival.cumulative_incidence import cumulative_incidence
@@ -26,6 +27,7 @@ __all__ = [
     "Landmark",
     "ParametricFit",
     "censorings",
+    "coefficient_trend",
     "cumulative_incidence",
     "cumulative_incidence_at",
     "fit_cox",

@@ -36,7 +36,7 @@ def residual_frame(fit: CoxFit, kind: ResidualKind) -> pd.DataFrame:
         values = events - expected if kind == "martingale" else deviance_residuals(events, expected)
         return pd.DataFrame({kind: values}, index=fit.data.index)
     if kind in ("schoenfeld", "scaled_schoenfeld"):
-        return _at_events(fit, scaled=kind == "scaled_schoenfeld")
+        return event_residuals(fit, scaled=kind == "scaled_schoenfeld")
     return pd.DataFrame(_by_row(fit, kind), index=fit.data.index, columns=list(fit.terms))
 
 
@@ -65,7 +65,8 @@ def _by_row(fit: CoxFit, kind: str) -> FloatArray:
     return np.where(np.isnan(fit.coefficients), np.nan, values)
 
 
-def _at_events(fit: CoxFit, *, scaled: bool) -> pd.DataFrame:
+def event_residuals(fit: CoxFit, *, scaled: bool) -> pd.DataFrame:
+    """Return the Schoenfeld residuals: a row per event in the order of time, ``time`` and a column per term."""
     problem = fit.data.problem
     if problem is None:
         return pd.DataFrame(columns=["time", *fit.terms], index=fit.data.index[:0], dtype=np.float64)
@@ -84,7 +85,7 @@ def coefficients_over_time(fit: CoxFit) -> ResultTable:
     """Return the table of :meth:`analyses.survival.cox_fit.CoxFit.coefficients_over_time`."""
     parts = []
     problem = fit.data.problem
-    points = _at_events(fit, scaled=True)
+    points = event_residuals(fit, scaled=True)
     labels = np.array(fit.data.strata.labels, dtype=object)
     for k, term in enumerate(fit.terms):
         if problem is None or fit.notes[k]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from analyses.longitudinal import (
     MixedFit,
     egfr_slopes,
     fit_mixed,
+    laboratory_course,
     missing_visit_strategies,
     proteinuria_course,
     response_visits,
@@ -112,6 +114,31 @@ def test_the_courses_of_a_cohort_are_finite_rows(data: AnalysisData) -> None:
     assert slopes["estimate"].notna().all()
     again = proteinuria_course(data).frame
     pd.testing.assert_frame_equal(course, again, check_exact=True)
+
+
+def test_one_arm_has_the_course_and_the_slope_of_its_own_model(data: AnalysisData) -> None:
+    """A model of one arm alone is that of a cohort of one arm; its balanced visits make means those of the values."""
+    patients = data.baseline[data.baseline["arm"] == data.treated]
+    alone = replace(data, baseline=patients, reference=None)
+    course, slopes = proteinuria_course(alone).frame, egfr_slopes(alone).frame
+    assert course["statistic"].tolist() == ["mean"] * len(data.months)
+    assert set(course["group"]) == {data.treated}
+    values = laboratory_course(alone, column="log_upcr").rows
+    start = values.loc[values["visit_month"] == 0, "log_upcr"]
+    assert course["estimate"].iloc[0] == pytest.approx(start.mean(), rel=1e-8)
+    slope = slopes[slopes["statistic"] == "slope"]
+    assert slope["group"].tolist() == [data.treated]
+    assert slope["estimate"].notna().all()
+    assert not (slopes["statistic"] == "slope_difference").any()
+
+
+def test_two_visits_a_patient_give_a_slope_with_a_random_intercept_alone(data: AnalysisData) -> None:
+    early = data.cohort.visits["visit_month"].isin([0, 12]).to_numpy(dtype=bool)
+    seen_twice = replace(data, cohort=replace(data.cohort, visits=data.cohort.visits[early]))
+    slopes = egfr_slopes(seen_twice).frame
+    assert slopes["statistic"].tolist()[:3] == ["slope", "slope", "slope_difference"]
+    assert slopes["std_error"].iloc[:3].notna().all()
+    assert slopes["method"].str.contains("random intercept, ").all()
 
 
 def strategies(visits: pd.DataFrame, **options: object) -> pd.DataFrame:

@@ -214,6 +214,21 @@ class TestBootstrap:
         assert found[1] == 0.5
         assert np.isnan(restricted_mean_replicates(durations, causes > 0, weights, horizon=4.0)[0])
 
+    def test_a_replicate_without_weight_has_no_curve(self) -> None:
+        durations, causes = np.array([1.0, 2.0, 5.0]), np.array([1, 1, 0])
+        weights = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+        found = incidence_replicates(durations, causes, weights, cause=1, times=np.array([2.0]))[:, 0]
+        assert np.isnan(found[0])
+        assert found[1] == pytest.approx(2 / 3)
+        assert np.isnan(restricted_mean_replicates(durations, causes > 0, weights, horizon=4.0)[0])
+
+    def test_replicates_equal_but_for_rounding_have_no_interval(self) -> None:
+        values = np.where(np.arange(200) % 2 == 0, 0.0, 1.1e-16)
+        row = {"statistic": "risk_difference", "estimate": 0.0, "contrast": "t v r", "note": None}
+        found = summarised(row, values, interval="percentile", conf_level=0.95)
+        assert np.isnan(found["std_error"])
+        assert found["note"] == "no spread among the replicates: no interval"
+
     def test_intervals(self) -> None:
         values = np.log(np.linspace(0.5, 2.0, 201))
         row = {"statistic": "odds_ratio", "estimate": 1.0, "contrast": "t v r", "note": None}

@@ -56,7 +56,7 @@ def test_love_plot_of_several_adjustments(data: pd.DataFrame, model: PropensityF
     weights = {name: model.weights(name) for name in ("ATE", "ATO", "ATM")}
     table = covariate_balance(data, ["age_years"], treatment_col="arm", treated="t", weights=weights)
     axes = plot_balance(table, arms=ARMS)
-    assert axes.get_legend_handles_labels()[1] == ["Before weighting", "ATE", "ATO", "ATM"]
+    assert axes.get_legend_handles_labels()[1] == ["Before", "ATE", "ATO", "ATM"]
     smd = table.frame[table.frame["statistic"] == "smd_adjusted"]["estimate"].tolist()
     assert [float(line.get_xdata()[0]) for line in axes.get_lines()[-3:]] == pytest.approx(smd)
     many = {f"w{k}": np.ones(len(data)) for k in range(6)}

@@ -146,12 +146,27 @@ def test_only_runs_what_is_asked(data: AnalysisData) -> None:
 
 
 def test_what_the_data_cannot_support_is_a_row_that_says_why(made: Cohort) -> None:
+    in_no_other_arm = made.patients["arm"] == "tacrolimus"
+    separated = replace(made, patients=made.patients.assign(refractory=in_no_other_arm))
+    tables = run_analyses(laid_out(separated), only=["propensity"])
+    for table in tables.values():
+        assert table.frame["note"].str.startswith("not estimated: ").all()
+        assert table.frame["note"].str.contains("separate the arms.*refractory").all()
+
+
+def test_covariates_in_which_all_patients_agree_are_left_out_by_name(made: Cohort) -> None:
     women_only = replace(made, patients=made.patients.assign(sex="female", refractory=False))
     tables = run_analyses(laid_out(women_only), only=["survival", "propensity"])
-    notes = pd.concat([tables[name].frame for name in ("cox", "propensity_balance", "weighted_cox")])["note"]
-    failed = notes.dropna()
-    assert failed.str.startswith("not estimated: ").any()
-    assert failed.str.contains("refractory|sex").any()
+    assert "refractory" not in set(tables["cox"].frame["term"].dropna())
+    adjusted = tables["cox"].frame.query("population == 'adjusted'")
+    assert adjusted["note"].str.contains("not adjusted for, since all patients agree: refractory").all()
+    assert adjusted["estimate"].notna().all()
+    for name in ("propensity_score", "propensity_balance", "weighted_cox", "compared_response"):
+        assert tables[name].frame["note"].str.contains("all patients agree: sex, refractory").all(), name
+    assert tables["weighted_cox"].frame["estimate"].notna().all()
+
+
+def test_the_groups_have_their_names() -> None:
     assert set(ANALYSES) == {
         "design", "describe", "response", "longitudinal", "survival", "propensity", "sensitivity", "realism",
     }  # fmt: skip

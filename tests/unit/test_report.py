@@ -324,11 +324,12 @@ def test_the_page_fetches_and_runs_nothing(html: str, page: Page) -> None:
 
 def test_sections_stand_in_their_order_under_headings_without_gaps(page: Page) -> None:
     assert [section["id"] for section in page.attributes("section")] == [
-        "ledger", "design", "flow", "table-one", "states", "rates", "missed", "ordered", "course", "laboratory",
-        "survival", "incidence", "recurrent", "poor-outcome", "after-response", "effects", "subgroups", "balance",
-        "sensitivity", "realism", "provenance", "making",
+        "ledger", "design", "flow", "table-one", "states", "rates", "first-response", "missed", "ordered", "course",
+        "laboratory", "survival", "incidence", "recurrent", "poor-outcome", "after-response", "effects", "subgroups",
+        "overlap", "balance", "adjusted", "sensitivity",
+        "realism", "provenance", "making",
     ]  # fmt: skip
-    assert page.headings == ["h1", *["h2"] * 23]
+    assert page.headings == ["h1", *["h2"] * 26]
     assert page.attributes("html") == [{"lang": "en-GB"}]
     assert page.attributes("meta")[2]["content"] == "width=device-width, initial-scale=1"
 
@@ -357,7 +358,7 @@ def test_every_figure_has_a_caption_and_a_description_with_its_numbers(page: Pag
     assert "Renal flare: Tacrolimus 20.0 % (10.0 to 10.0)" in said[3]
     assert "Complete response, unadjusted, at 6 months: −7.1 (−20.0 to 10.0)" in said[4]
     assert "unadjusted 0.92 (0.49 to 1.71); adjusted 0.92" in said[5]
-    assert "2 before weighting (largest 0.40), 0 after (largest 0.02)" in said[6]
+    assert "2 before (largest 0.40); 0 after weighting (largest 0.02)" in said[6]
 
 
 def test_identifiers_are_unique(page: Page) -> None:

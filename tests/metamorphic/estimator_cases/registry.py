@@ -46,6 +46,7 @@ NO_ESTIMATORS = {
     **dict.fromkeys(
         ("longitudinal.egfr_slopes", "longitudinal.proteinuria_course"), "fit_mixed on rows from the tables of a cohort"
     ),
+    "response.median_first_response": "reads the median off a result table of curves",
     **dict.fromkeys(
         ("sensitivity.event_multiverse", "sensitivity.response_multiverse"),
         "multiverse on rows from the tables of a cohort",
