@@ -65,5 +65,5 @@ def test_only_tables_scroll_sideways_at_every_width(report: Path, tmp_path: Path
     harness = tmp_path / "measure.html"
     harness.write_text(MEASURE.format(frames=frames), encoding="utf-8")
     found = re.findall(r"width (\d+): page (\d+), figures (\d+)", browse(harness, tmp_path / "profile").stdout)
-    assert [(int(width), int(figures)) for width, _, figures in found] == [(width, 30) for width in WIDTHS]
+    assert [(int(width), int(figures)) for width, _, figures in found] == [(width, 36) for width in WIDTHS]
     assert all(int(page_width) <= int(width) for width, page_width, _ in found), found
