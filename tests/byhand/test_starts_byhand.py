@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,7 +142,7 @@ def test_per_protocol_weights_against_loops() -> None:
         stop = end if did else min(end, start[k])
         cuts = [zero, stop] if did else [zero, *(cut for cut in (6.0, 9.0, 12.0) if zero < cut < stop), stop]
         weight = 1.0
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+        for low, high in itertools.pairwise(cuts):
             if low > zero:
                 before = round(low / interval) - 1
                 weight *= (1 - share[before]) / (1 - chance[k, before])
