@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
 
 from analyses.columns import FloatArray
 from analyses.comparison.bootstrap import draw_copies
-from analyses.kernels.probability_interval import normal_quantile
+from analyses.starts.clone_bootstrap import Key, bootstrapped, point_estimates
 from analyses.starts.clones import (
     START,
     STRATEGY,
     WITHIN,
     CloneSpells,
+    IntArray,
     Otherwise,
     StartSpread,
     Strategies,
@@ -31,8 +31,6 @@ from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable
 
 _WHERE = "clone_censor_weight"
-_LARGEST_LOST = 0.1
-"""Share of replicates without estimate above which the spread of the others is not that of the estimator."""
 
 
 def clone_censor_weight(
@@ -150,7 +148,9 @@ def clone_censor_weight(
         ]
     else:
         if copies is not None:
-            rows = _bootstrapped(rows, request, data, times, copies)
+            rows = bootstrapped(
+                rows, copies, lambda drawn: request.points(data, times, drawn), first=START, conf_level=conf_level
+            )
     variance = f"bootstrap of {replicates} samples" if replicates else "weights taken as known"
     method = f"clone-censor-weight, starts {spread}, {variance}"
     contrast = f"{START} v {otherwise}"
@@ -171,11 +171,21 @@ class _Request:
     visit_time_col: str
     conf_level: float
 
-    def rows(self, data: pd.DataFrame, times: StartTimes) -> list[Row]:
-        """Estimate everything once."""
-        spells = clone_spells(
+    def spells(self, data: pd.DataFrame, times: StartTimes) -> CloneSpells:
+        """Estimate the probabilities of starting and lay out the clones."""
+        return clone_spells(
             data, times, self.strategies, self.formula, self.visits, self.patient_col, self.visit_time_col, _WHERE
         )
+
+    def points(self, data: pd.DataFrame, times: StartTimes, drawn: IntArray) -> dict[Key, float]:
+        """Estimate everything from a sample, each copy of a patient a patient of its own with the same visits."""
+        sample = StartTimes(times.patients[drawn], times.starts[drawn], times.durations[drawn], times.events[drawn])
+        spells = self.spells(data.iloc[drawn], sample)
+        return point_estimates(spells, held(spells.weight, self.largest)[0], self.horizon)
+
+    def rows(self, data: pd.DataFrame, times: StartTimes) -> list[Row]:
+        """Estimate everything once."""
+        spells = self.spells(data, times)
         weights, remark = held(spells.weight, self.largest)
         frame = pd.DataFrame(
             {
@@ -297,42 +307,3 @@ def _check_numbers(horizon: float, largest: float | None) -> None:
 def _with_contrast(row: Row, contrast: str) -> Row:
     differs = row["statistic"] == "log_hazard_ratio" or str(row["statistic"]).endswith("_difference")
     return row | {"contrast": contrast if differs else None}
-
-
-def _bootstrapped(
-    rows: list[Row], request: _Request, data: pd.DataFrame, times: StartTimes, copies: np.ndarray
-) -> list[Row]:
-    """Replace standard errors and intervals by those of the replicates."""
-    found = np.full((len(copies), len(rows)), np.nan)
-    keys = [_key(row) for row in rows]
-    for place, copied in enumerate(copies):
-        drawn = np.repeat(np.arange(len(times)), copied)
-        # Copies of a patient are patients of their own, who share the visits: names matter for these alone.
-        sample = StartTimes(times.patients[drawn], times.starts[drawn], times.durations[drawn], times.events[drawn])
-        try:
-            estimates = {_key(row): row["estimate"] for row in request.rows(data.iloc[drawn], sample)}
-        except AnalysisError:
-            continue
-        found[place] = [estimates.get(key, np.nan) for key in keys]
-    return [_spread(row, found[:, place], request.conf_level) for place, row in enumerate(rows)]
-
-
-def _key(row: Row) -> tuple[object, ...]:
-    return row["statistic"], row.get("group"), row.get("term")
-
-
-def _spread(row: Row, replicates: FloatArray, conf_level: float) -> Row:
-    if row["statistic"] in ("count", "mean_weight", "largest_weight") or math.isnan(float(str(row["estimate"]))):
-        return row
-    bare = {name: value for name, value in row.items() if name not in ("std_error", "conf_low", "conf_high", "p_value")}
-    known = replicates[np.isfinite(replicates)]
-    lost = len(replicates) - len(known)
-    remark = f"{lost} of {len(replicates)} replicates without estimate"
-    if lost > _LARGEST_LOST * len(replicates):
-        return added_note(bare, f"no interval: {remark}")
-    error, estimate = float(known.std(ddof=1)), float(str(row["estimate"]))
-    half = normal_quantile(conf_level) * error
-    interval: Row = {"std_error": error, "conf_low": estimate - half, "conf_high": estimate + half}
-    if "p_value" in row and error > 0:
-        interval["p_value"] = float(2 * ndtr(-abs(estimate) / error))
-    return added_note(bare | interval, remark) if lost else bare | interval
