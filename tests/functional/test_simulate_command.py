@@ -85,6 +85,7 @@ def test_an_existing_folder_is_kept(lncohort: Run, tmp_path: Path) -> None:
     assert "the output exists already" in done.stderr
 
 
+@pytest.mark.slow
 def test_starts_during_follow_up_are_a_study_of_their_own(lncohort: Run, tmp_path: Path) -> None:
     small = ("--study", "immortal-time", "--replicates", 2, "--patients", 60, "--strength", 1, "--seed", 4)
     done = lncohort("simulate", "kim2025", *small, "--out", "one", cwd=tmp_path)
