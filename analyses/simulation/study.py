@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from typing import Protocol
 
 import pandas as pd
 
 from analyses.simulation.methods import METHODS, Method, apply_method
 from analyses.simulation.performance import performance
+from analyses.simulation.processes import worked_through
 from analyses.simulation.sample import COLUMNS, Sample, World
 from cohort.errors import AnalysisError, UsageError
 from cohort.results import ResultTable, result_table
@@ -152,7 +151,8 @@ def run_simulation(
     }
     tasks = _tasks(plan, sampler)
     found: dict[_Task, list[dict[str, object]]] = {}
-    for task, rows in _run(tasks, jobs, partial(_work, sampler, plan)):
+    work = partial(_work, sampler, plan)
+    for task, rows in worked_through(tasks, jobs, work, size=lambda task: task.setting.patients):
         found[task] = rows
         advance()
     frame = pd.DataFrame([row for task in tasks for row in found[task]])
@@ -227,19 +227,6 @@ def _truth_of(sampler: Sampler, strength: float, methods: Sequence[Method]) -> d
             remedy="leave out its methods",
         )
     return known
-
-
-def _run(
-    tasks: Sequence[_Task], jobs: int, work: Callable[[_Task], list[dict[str, object]]]
-) -> Iterator[tuple[_Task, list[dict[str, object]]]]:
-    if jobs == 1:
-        yield from ((task, work(task)) for task in tasks)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        # The largest cohorts first, so that no process is left with them at the end.
-        waiting = {pool.submit(work, task): task for task in sorted(tasks, key=lambda task: -task.setting.patients)}
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
 
 
 def _work(sampler: Sampler, plan: SimulationPlan, task: _Task) -> list[dict[str, object]]:

@@ -1,153 +1,266 @@
-"""Clones of each patient under two strategies: start treatment within a grace period, or do not."""
+"""Every patient twice, once under each strategy of starting, censored when the patient no longer follows it."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from analyses.columns import BoolArray, FloatArray
-from analyses.kernels.logistic_batch import fit_logistic_batch
-from analyses.starts.patients import FollowedPatients
-from cohort.errors import AnalysisError
+from analyses.starts.inputs import StartTimes, refuse_taken, spell_frame, start_times
+from analyses.starts.intervals import INTERVAL_START, StartHazards, decisions, start_hazards, whole_intervals
+from analyses.starts.latest import refuse_unknown
+from analyses.starts.remaining import Remaining
+from analyses.survival.inputs import check_choice
 
 IntArray = npt.NDArray[np.intp]
-START, WAIT = 1, 0
-"""The strategies, as values of ``treated``."""
+StartSpread = Literal["as starters", "as everybody"]
+Otherwise = Literal["no start within the grace period", "never start"]
+
+STRATEGY, WITHIN = "strategy", "start_within"
+CLONE_COLUMNS = (STRATEGY, WITHIN, "entry", "exit", "failed", "deviated", "clone_weight")
+START = "start within the grace period"
+SPREADS: tuple[StartSpread, ...] = ("as starters", "as everybody")
+OTHERWISES: tuple[Otherwise, ...] = ("no start within the grace period", "never start")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Clones:
-    """Spells of the clones of ``n`` patients; ``r`` rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategies:
+    """What is compared: the two strategies, in whole intervals.
 
     Attributes
     ----------
-    patient, strategy, entry, leave, failed
-        Shape ``(r,)``. A clone is censored where its patient deviates from the strategy.
-    spell
-        Shape ``(r,)``: for clones that wait, the row of ``waiting`` that the spell follows on, or -1 at the index date;
-        for clones that start, -1 within the grace period and -2 after it.
-    waiting
-        Shape ``(k, 2)``: patient and interval (from 0) of those who, at its beginning, are followed, free of the event
-        and have not started; by patient and interval.
-    starting
-        Shape ``(k,)``: who of them starts within the interval.
-    reaching
-        Shape ``(q,)``: patients followed beyond the grace period.
-    in_time
-        Shape ``(q,)``: who of them has started by then.
+    interval
+        Length of an interval.
+    grace
+        Intervals of the grace period.
+    spread
+        When those start who follow the first strategy.
+    otherwise
+        The second strategy.
+    stabilized
+        Whether weights of the second strategy are stabilised.
     """
 
-    patient: IntArray
-    strategy: IntArray
+    interval: float
+    grace: int
+    spread: StartSpread
+    otherwise: Otherwise
+    stabilized: bool
+
+    def intervals(self, times: StartTimes) -> int:
+        """Return the number of intervals in which a start is looked at."""
+        if self.otherwise == "never start":
+            return max(self.grace, int(np.floor(times.durations.max() / self.interval)) + 1)
+        return self.grace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CloneSpells:
+    """Spells of clones, each of shape ``(m,)``; ``row`` is that of the patient."""
+
+    row: IntArray
+    start_within: BoolArray
     entry: FloatArray
-    leave: FloatArray
+    exit: FloatArray
     failed: BoolArray
-    spell: IntArray
-    waiting: IntArray
-    starting: BoolArray
-    reaching: IntArray
-    in_time: BoolArray
+    deviated: BoolArray
+    weight: FloatArray
 
 
-def clone_patients(patients: FollowedPatients, *, grace: float, interval: float) -> Clones:
-    """Clone every patient and censor each clone where its patient deviates from the clone's strategy.
-
-    A patient who has not started by the end of the grace period deviates from starting then; one who starts within it
-    deviates from waiting at the start. Until they differ both clones share what happens.
-    """
-    edges = np.append(np.arange(math.ceil(grace / interval - 1e-9)) * interval, grace)
-    number = len(edges) - 1
-    starts, end, events = patients.starts, patients.durations, patients.events
-    size = len(end)
-    # Interval in which treatment starts; the number of intervals if not within the grace period.
-    begun = np.searchsorted(edges, starts, side="left").clip(1) - 1
-    inside = starts <= grace
-    counted = np.where(inside, np.minimum(begun + 1, number), number)
-    counted = np.minimum(counted, np.searchsorted(edges[:-1], end, side="left"))
-    who = np.repeat(np.arange(size), counted)
-    nth = np.arange(len(who)) - np.repeat(np.cumsum(counted) - counted, counted)
-    starting = inside[who] & (nth == begun[who])
-    waited = np.where(inside, starts, end)
-    failed_waiting = events & ~inside
-    leave = np.minimum(waited[who], edges[nth + 1])
-    own = np.arange(len(who))
-    spans = leave > edges[nth]
-    first = nth == 0
-    wait_rows = (
-        who[spans],
-        edges[nth][spans],
-        leave[spans],
-        (failed_waiting[who] & (end[who] <= edges[nth + 1]))[spans],
-        np.where(first, -1, own - 1)[spans],
-    )
-    beyond = np.flatnonzero(~inside & (end > grace))
-    last = np.cumsum(counted)[beyond] - 1
-    late_rows = (beyond, np.full(len(beyond), grace), end[beyond], events[beyond], last)
-    everybody = np.arange(size)
-    stop = np.minimum(end, grace)
-    early_rows = (everybody, np.zeros(size), stop, events & (end <= grace), np.full(size, -1))
-    kept = np.flatnonzero(inside & (end > grace))
-    after_rows = (kept, np.full(len(kept), grace), end[kept], events[kept], np.full(len(kept), -2))
-    parts = (wait_rows, late_rows, early_rows, after_rows)
-    patient, entry, out, failed, spell = (np.concatenate(column) for column in zip(*parts, strict=True))
-    strategy = np.repeat([WAIT, START], [len(wait_rows[0]) + len(beyond), size + len(kept)])
-    reaching = np.flatnonzero(end > grace)
-    return Clones(
-        patient.astype(np.intp), strategy, entry, out, failed.astype(np.bool_), spell.astype(np.intp),
-        np.column_stack([who, nth]), starting, reaching, inside[reaching],
-    )  # fmt: skip
-
-
-def clone_weights(clones: Clones, covariates: FloatArray, copies: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Return the inverse probability of not having deviated at each spell, and which replicates have one.
-
-    Parameters
-    ----------
-    clones
-        From :func:`clone_patients`.
-    covariates
-        Shape ``(n, p)``, with a leading column of ones.
-    copies
-        Shape ``(b, n)``: how often each replicate holds a patient.
+def clone_rows(
+    data: pd.DataFrame,
+    formula: str | None = None,
+    *,
+    grace: float,
+    interval: float,
+    visits: pd.DataFrame | None = None,
+    spread: StartSpread = "as starters",
+    otherwise: Otherwise = "no start within the grace period",
+    stabilized: bool = True,
+    start_col: str = "start_months",
+    duration_col: str = "months",
+    event_col: str = "event",
+    patient_col: str = "patient_id",
+    visit_time_col: str = "month",
+) -> pd.DataFrame:
+    """Lay out the clones of each patient in weighted spells; :func:`clone_censor_weight` says what the arguments are.
 
     Returns
     -------
-    tuple
-        Weights of shape ``(b, r)``, not times copies, and shape ``(b,)``.
+    pandas.DataFrame
+        The columns of ``data``, repeated for each spell, and ``strategy`` (``start within the grace period`` or that of
+        ``otherwise``), ``start_within`` (1, 0), ``entry``, ``exit``, ``failed`` (0, 1), ``deviated`` (1 on the spell
+        that ends because the patient no longer follows the strategy) and ``clone_weight``, by patient (text order),
+        strategy and time. A patient who starts at time 0 has no time under the second strategy.
 
-    Notes
-    -----
-    For waiting, a logistic model of starting in an interval among those who have not (covariates, and the number of the
-    interval if there are several): the weight is one over the probability of not having started in the intervals
-    before. For starting, a logistic model of having started among those followed beyond the grace period: the weight
-    after it is one over that probability.
+    Raises
+    ------
+    UsageError, AnalysisError
+        As :func:`clone_censor_weight`; also when the model of starting has no finite estimate.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"patient_id": ["a", "b"], "start_months": [5.0, None], "months": [9.0, 8.0],
+    ...                       "event": [1, 0]})
+    >>> rows = clone_rows(frame, grace=6, interval=6)
+    >>> rows[["patient_id", "start_within", "entry", "exit", "clone_weight"]].to_numpy().tolist()
+    [['a', 1, 0.0, 6.0, 1.0], ['a', 1, 6.0, 9.0, 2.0], ['a', 0, 0.0, 5.0, 1.0], ['b', 1, 0.0, 6.0, 1.0], \
+['b', 0, 0.0, 6.0, 1.0], ['b', 0, 6.0, 8.0, 1.0]]
     """
-    who, nth = clones.waiting[:, 0], clones.waiting[:, 1]
-    design = covariates[who]
-    if nth.any():
-        design = np.column_stack([design, nth])
-    if not clones.starting.any() or clones.starting.all():
-        raise AnalysisError(
-            "patients who start within the grace period and patients who do not are needed",
-            where="clone_censor_weight, grace",
-            got=f"{int(clones.starting.sum())} of {len(np.unique(who))} start",
-            remedy="choose another grace period",
-        )
-    waiting = fit_logistic_batch(design, clones.starting.astype(np.float64), copies[:, who])
-    arrived = covariates[clones.reaching]
-    ready = fit_logistic_batch(arrived, clones.in_time.astype(np.float64), copies[:, clones.reaching])
-    converged = waiting.converged & ready.converged
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        staying = np.log1p(-waiting.probability(design))
-        own = np.cumsum(staying, axis=1)
-        first = nth == 0
-        before = (own - staying)[:, first]
-        lasting = own - before[:, np.cumsum(first) - 1]
-        by_spell = np.exp(-np.column_stack([lasting, np.zeros(len(copies))]))
-        in_time = np.ones((len(copies), covariates.shape[0]))
-        in_time[:, clones.reaching] = 1.0 / ready.probability(arrived)
-    weights = np.where(clones.spell == -2, in_time[:, clones.patient], by_spell[:, np.maximum(clones.spell, -1)])
-    return weights, converged
+    where = "clone_rows"
+    times, strategies = checked(
+        data, grace, interval, spread, otherwise, stabilized, start_col, duration_col, event_col, patient_col, where
+    )
+    spells = clone_spells(data, times, strategies, formula, visits, patient_col, visit_time_col, where)
+    order = np.lexsort((spells.entry, ~spells.start_within, times.patients[spells.row]))
+    values = (
+        np.where(spells.start_within, START, otherwise)[order],
+        *(
+            column[order].astype(np.int64 if column.dtype == bool else np.float64)
+            for column in (
+                spells.start_within, spells.entry, spells.exit, spells.failed, spells.deviated, spells.weight
+            )
+        ),
+    )  # fmt: skip
+    return spell_frame(data, spells.row[order], dict(zip(CLONE_COLUMNS, values, strict=True)))
+
+
+def checked(
+    data: pd.DataFrame,
+    grace: float,
+    interval: float,
+    spread: StartSpread,
+    otherwise: Otherwise,
+    stabilized: bool,
+    start_col: str,
+    duration_col: str,
+    event_col: str,
+    patient_col: str,
+    where: str,
+) -> tuple[StartTimes, Strategies]:
+    """Check a request and read its columns."""
+    check_choice(spread, SPREADS, where=f"{where}, spread")
+    check_choice(otherwise, OTHERWISES, where=f"{where}, otherwise")
+    intervals = whole_intervals(grace, interval, where=f"{where}, grace")
+    refuse_taken(data, (*CLONE_COLUMNS, INTERVAL_START), where=where)
+    times = start_times(
+        data, start_col=start_col, duration_col=duration_col, event_col=event_col, patient_col=patient_col, where=where
+    )
+    return times, Strategies(
+        interval=float(interval), grace=intervals, spread=spread, otherwise=otherwise, stabilized=stabilized
+    )
+
+
+def clone_spells(
+    data: pd.DataFrame,
+    times: StartTimes,
+    strategies: Strategies,
+    formula: str | None,
+    visits: pd.DataFrame | None,
+    patient_col: str,
+    visit_time_col: str,
+    where: str,
+) -> CloneSpells:
+    """Estimate the probabilities of starting, and lay out both clones of everybody."""
+    count = strategies.intervals(times)
+    found = decisions(
+        data,
+        times,
+        interval=strategies.interval,
+        count=count,
+        visits=visits,
+        patient_col=patient_col,
+        visit_time_col=visit_time_col,
+    )
+    refuse_unknown(found.complete, times.patients[found.row], where=f"{where}, visits")
+    hazards = start_hazards(found, formula, count=count, where=f"{where}, model of starting")
+    remaining = Remaining.of(found, hazards, len(times))
+    parts = (_starting(times, strategies, remaining), _otherwise(times, strategies, remaining))
+    return CloneSpells(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in CloneSpells.__dataclass_fields__)
+    )
+
+
+def spread_of(share: FloatArray) -> FloatArray:
+    """Return the probability of starting in each interval of the grace period when a start by its end is certain.
+
+    Parameters
+    ----------
+    share
+        Shape ``(k,)``: of those who have not started, the share that does.
+
+    Examples
+    --------
+    >>> spread_of(np.array([0.2, 0.25])).tolist()
+    [0.5, 1.0]
+    """
+    mass = share * np.cumprod(np.append(1.0, 1.0 - share[:-1]))
+    still = np.cumsum(mass[::-1])[::-1]
+    return np.asarray(np.divide(mass, still, out=np.ones_like(mass), where=still > 0))
+
+
+def start_weights(times: StartTimes, strategies: Strategies, hazards: StartHazards | Remaining) -> FloatArray:
+    """Return the weights of the clones that are to start, shape ``(n, grace + 1)``: in each interval, and after."""
+    grace = strategies.grace
+    own = hazards.own[:, :grace]
+    if strategies.spread == "as starters":
+        target = np.tile(spread_of(hazards.share[:grace]), (len(own), 1))
+    else:
+        target = own.copy()
+        target[:, -1] = 1.0
+    begin = np.arange(grace) * strategies.interval
+    starts = times.starts[:, None]
+    starting = (starts >= begin) & (starts < begin + strategies.interval)
+    waiting = starts >= begin + strategies.interval
+    # Without hazard nobody could start there any more, as after the event: no factor.
+    at_start = np.divide(target, own, out=np.ones_like(own), where=own > 0)
+    at_wait = np.divide(1.0 - target, 1.0 - own, out=np.ones_like(own), where=own < 1)
+    factor = np.where(starting, at_start, np.where(waiting, at_wait, 1.0))
+    return np.asarray(np.hstack([np.ones((len(own), 1)), np.cumprod(factor, axis=1)]))
+
+
+def _starting(times: StartTimes, strategies: Strategies, remaining: Remaining) -> CloneSpells:
+    deadline = strategies.grace * strategies.interval
+    deviating = (times.starts >= deadline) & (times.durations > deadline)
+    end = np.where(deviating, deadline, times.durations)
+    weights = start_weights(times, strategies, remaining)
+    return _spells(times, strategies, end, deviating, weights, start_within=True)
+
+
+def _otherwise(times: StartTimes, strategies: Strategies, remaining: Remaining) -> CloneSpells:
+    deadline = np.inf if strategies.otherwise == "never start" else strategies.grace * strategies.interval
+    deviating = times.starts < deadline
+    end = np.where(deviating, times.starts, times.durations)
+    weights = remaining.not_started(stabilized=strategies.stabilized)
+    return _spells(times, strategies, end, deviating, weights, start_within=False)
+
+
+def _spells(
+    times: StartTimes,
+    strategies: Strategies,
+    end: FloatArray,
+    deviating: BoolArray,
+    weights: FloatArray,
+    *,
+    start_within: bool,
+) -> CloneSpells:
+    """Cut each clone at the ends of intervals, where weights change; spells without weight are left out."""
+    edges = np.append(np.arange(weights.shape[1]) * strategies.interval, np.inf)
+    row, number = np.nonzero(end[:, None] > edges[:-1])
+    leave = np.minimum(end[row], edges[number + 1])
+    last = end[row] <= edges[number + 1]
+    kept = weights[row, number] > 0
+    own, final = row[kept].astype(np.intp), last[kept]
+    return CloneSpells(
+        row=own,
+        start_within=np.full(len(own), start_within),
+        entry=edges[number[kept]],
+        exit=leave[kept],
+        failed=final & times.events[own] & ~deviating[own],
+        deviated=final & deviating[own],
+        weight=weights[own, number[kept]],
+    )

@@ -1,174 +1,182 @@
-"""Treatment as a time-varying exposure, beside the two analyses that immortal time spoils."""
+"""The start of a treatment as an exposure that changes with time: not started until the start, started ever after."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from analyses.starts.hazards import treated_hazard
-from analyses.starts.patients import FollowedPatients, followed_patients
-from cohort.results import ResultTable, result_table
+from analyses.starts.inputs import STARTED, StartTimes, refuse_taken, spell_frame, start_times
+from analyses.starts.latest import refuse_unknown, with_latest
+from analyses.starts.rows import count_rows, hazard_row, laid_out
+from cohort.results import ResultTable
 
-EVER = "ever v never treated, from the index date"
-LEFT_OUT = "time before the start left out"
-BIASED = "biased by immortal time, shown for contrast"
+COLUMNS = ("entry", "exit", "failed", STARTED)
 
 
-def exposure_spells(
-    data: pd.DataFrame, *, duration_col: str, event_col: str, start_col: str, patient_col: str = "patient_id"
+def start_rows(
+    data: pd.DataFrame,
+    *,
+    visits: pd.DataFrame | None = None,
+    start_col: str = "start_months",
+    duration_col: str = "months",
+    event_col: str = "event",
+    patient_col: str = "patient_id",
+    visit_time_col: str = "month",
 ) -> pd.DataFrame:
-    """Split each patient's follow-up at the start of treatment.
+    """Split each patient's follow-up at the start of treatment and, given ``visits``, at each visit.
 
     Parameters
     ----------
-    data
-        One row per patient.
-    duration_col, event_col
-        As in :func:`analyses.survival.kaplan_meier`, counted from one index date.
-    start_col
-        Time from the index date to the first dose, in the same unit; missing where there is none. A start at or after
-        the end of follow-up counts as none.
-    patient_col
-        Column of the patient.
+    data, start_col, duration_col, event_col, patient_col
+        As for :func:`naive_ever_started`.
+    visits
+        Values that change with time: ``patient_col``, ``visit_time_col`` (in the unit of the starts) and columns of
+        values, of which the latest known holds until the next; a column takes the place of the patient's own of that
+        name. None for baseline covariates only.
+    visit_time_col
+        When the visit was.
 
     Returns
     -------
     pandas.DataFrame
-        The columns of ``data``, one row or two per patient, by patient and time, and ``entry``, ``exit``, ``failed``
-        (0, 1) and ``treated`` (0 until the start, 1 from then on, whether or not treatment is stopped later).
+        The columns of ``data``, repeated for each row, and ``entry``, ``exit``, ``failed`` (0, 1) and ``started``
+        (0, 1), by patient (text order) and time. Once started always started: stops are not looked at.
 
     Raises
     ------
     AnalysisError
-        Unknown or non-numeric columns, no rows, missing durations, events or patients, two rows of a patient, a start
-        before the index date, nobody or everybody who starts.
+        As :func:`analyses.starts.inputs.start_times`; a patient without a value of ``visits`` at time 0.
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"patient_id": ["a", "b"], "years": [3.0, 2.0], "flare": [1, 0], "start": [1.0, None]})
-    >>> spells = exposure_spells(frame, duration_col="years", event_col="flare", start_col="start")
-    >>> spells[["patient_id", "entry", "exit", "failed", "treated"]].to_numpy().tolist()
-    [['a', 0.0, 1.0, 0, 0], ['a', 1.0, 3.0, 1, 1], ['b', 0.0, 2.0, 0, 0]]
+    >>> frame = pd.DataFrame({"patient_id": ["a", "b"], "start_months": [5.0, None], "months": [9.0, 4.0],
+    ...                       "event": [1, 0]})
+    >>> start_rows(frame)[["patient_id", "entry", "exit", "failed", "started"]].to_numpy().tolist()
+    [['a', 0.0, 5.0, 0, 0], ['a', 5.0, 9.0, 1, 1], ['b', 0.0, 4.0, 0, 0]]
     """
-    patients = followed_patients(
-        data,
-        duration_col=duration_col,
-        event_col=event_col,
-        start_col=start_col,
-        patient_col=patient_col,
-        where="exposure_spells",
+    where = "start_rows"
+    refuse_taken(data, COLUMNS, where=where)
+    times = start_times(
+        data, start_col=start_col, duration_col=duration_col, event_col=event_col, patient_col=patient_col, where=where
     )
-    return _spells(data, patients)
+    row, entry = _cuts(times, visits, patient_col, visit_time_col)
+    last = np.append(row[1:] != row[:-1], True)
+    leave = np.where(last, times.durations[row], np.append(entry[1:], 0.0))
+    order = np.lexsort((entry, times.patients[row]))
+    row, entry, leave, last = row[order], entry[order], leave[order], last[order]
+    failed = last & times.events[row]
+    started = entry >= times.starts[row]
+    values = (entry, leave, failed.astype(np.int64), started.astype(np.int64))
+    frame = spell_frame(data, row, dict(zip(COLUMNS, values, strict=True)))
+    known, complete = with_latest(
+        frame, visits, times.patients[row], entry, patient_col=patient_col, time_col=visit_time_col
+    )
+    refuse_unknown(complete, times.patients[row], where=f"{where}, visits")
+    return known
+
+
+def _cuts(
+    times: StartTimes, visits: pd.DataFrame | None, patient_col: str, time_col: str
+) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.intp]], np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+    """Return the patient and the beginning of each spell, by row of the data and time, without repetitions."""
+    everybody, starters = np.arange(len(times)), np.flatnonzero(times.starters)
+    rows, cuts = [everybody, starters], [np.zeros(len(times)), times.starts[starters]]
+    if visits is not None and len(visits):
+        place = pd.Series(everybody, index=times.patients)
+        who = place.reindex(visits[patient_col].astype(str).to_numpy()).to_numpy(dtype=np.float64)
+        when = visits[time_col].to_numpy(dtype=np.float64, na_value=np.nan)
+        ours = ~np.isnan(who) & (when > 0)
+        ours[ours] = when[ours] < times.durations[who[ours].astype(np.intp)]
+        rows, cuts = [*rows, who[ours].astype(np.intp)], [*cuts, when[ours]]
+    row, cut = np.concatenate(rows), np.concatenate(cuts)
+    order = np.lexsort((cut, row))
+    row, cut = row[order], cut[order]
+    new = np.append(True, (row[1:] != row[:-1]) | (cut[1:] != cut[:-1]))
+    return row[new].astype(np.intp), cut[new]
 
 
 def time_varying_start(
     data: pd.DataFrame,
+    formula: str | None = None,
     *,
-    duration_col: str,
-    event_col: str,
-    start_col: str,
-    covariates: str | None = None,
+    visits: pd.DataFrame | None = None,
+    start_col: str = "start_months",
+    duration_col: str = "months",
+    event_col: str = "event",
     patient_col: str = "patient_id",
+    visit_time_col: str = "month",
     conf_level: float = 0.95,
 ) -> ResultTable:
-    """Estimate the hazard ratio of having started, a time-varying exposure, beside two naive analyses.
+    """Compare, at each time, those who have started with those who have not yet, in a Cox model.
+
+    Time before the start counts as not started, so there is no immortal time. Once started always started: the exposure
+    is like that of an intention to treat, whatever is stopped later.
 
     Parameters
     ----------
-    data, duration_col, event_col, start_col, patient_col
-        As in :func:`exposure_spells`.
-    covariates
-        Right-hand side of baseline covariates, or None.
+    data, visits, start_col, duration_col, event_col, patient_col, visit_time_col
+        As for :func:`start_rows`.
+    formula
+        Right-hand side of covariates to adjust for, of the data or of ``visits``; None for none.
     conf_level
-        Of the intervals.
+        Level of the interval.
 
     Returns
     -------
     ResultTable
-        Three rows ``statistic="log_hazard_ratio"``: ``population="time-varying exposure"``, with an error clustered by
-        patient; and, with a ``note`` that calls them biased, ``ever v never treated, from the index date`` (the time
-        before the start, in which no event could happen, counts as treated) and ``time before the start left out`` (it
-        counts nowhere, and the treated are followed from their start). Where nobody of a kind has an event, a row
-        without estimate says so.
+        A row ``log_hazard_ratio`` of ``started``, standard error robust by patient, ``n`` patients; and rows ``count``:
+        ``starters``, ``events after the start``, ``events before or without a start``.
 
     Raises
     ------
     AnalysisError
-        As :func:`exposure_spells`, and for covariates as :func:`analyses.survival.fit_cox`.
+        As :func:`start_rows` and :func:`analyses.survival.fit_cox`.
 
     Notes
     -----
-    Conditional on the covariates, patients who have started are compared with those who have not yet, at the same time
-    since the index date. A covariate that changes over time, predicts the start and is changed by treatment confounds
-    this comparison whether it is in the model or not; :func:`sequential_trials` takes covariates as they stand at each
-    trial's baseline.
+    Unadjusted it is confounded where the start depends on the state of the patient. Adjusting for the latest values
+    takes that away only if the treatment does not itself change them; where it does, the model leaves out the part of
+    the effect that runs through them. :func:`sequential_trials` and :func:`clone_censor_weight` do not.
 
     References
     ----------
-    Suissa S. Immortal time bias in pharmaco-epidemiology. Am J Epidemiol 2008;167:492-499. doi:10.1093/aje/kwm324
+    Suissa S. Immortal time bias in pharmacoepidemiology. Am J Epidemiol 2008;167:492-499. doi:10.1093/aje/kwm324
 
     Examples
     --------
-    >>> frame = pd.DataFrame({"patient_id": list("abcdef"), "years": [1.0, 2, 3, 4, 5, 6], "flare": [1, 1, 1, 1, 1, 0]})
-    >>> frame["start"] = [None, None, 2.0, None, 1.0, 1.0]
-    >>> table = time_varying_start(frame, duration_col="years", event_col="flare", start_col="start").frame
-    >>> table[["population", "estimate"]].round(2).to_numpy().tolist()[0]
-    ['time-varying exposure', -1.23]
+    >>> frame = pd.DataFrame({"patient_id": list("abcd"), "start_months": [5.0, None, None, 2.0],
+    ...                       "months": [9.0, 1.0, 8.0, 4.0], "event": [1, 1, 0, 1]})
+    >>> time_varying_start(frame).frame["term"].tolist()[1:]
+    ['starters', 'events after the start', 'events before or without a start']
     """
-    patients = followed_patients(
+    rows = start_rows(
         data,
+        visits=visits,
+        start_col=start_col,
         duration_col=duration_col,
         event_col=event_col,
-        start_col=start_col,
         patient_col=patient_col,
-        where="time_varying_start",
+        visit_time_col=visit_time_col,
     )
-    ever, whole = np.isfinite(patients.starts), data.iloc[patients.rows].reset_index(drop=True)
-    naive = whole.assign(
-        entry=0.0, exit=patients.durations, failed=patients.events.astype(np.int64), treated=ever.astype(np.int64)
-    )
-    late = naive.assign(exit=patients.durations - np.where(ever, patients.starts, 0.0))
-    rows = []
-    for population, laid_out, biased in (
-        ("time-varying exposure", _spells(data, patients), False),
-        (EVER, naive, True),
-        (LEFT_OUT, late, True),
-    ):
-        followed = laid_out[(laid_out["exit"] > laid_out["entry"]).to_numpy()]
-        row = treated_hazard(followed, covariates, cluster_col=patient_col, conf_level=conf_level)
-        said = [BIASED if biased else "", patients.remark, row.get("note")]
-        kept = [one for one in said if isinstance(one, str) and one]
-        rows.append(row | {"population": population, "note": "; ".join(kept) or None})
-    return result_table(
+    hazard = hazard_row(
         rows,
-        metadata={
-            "spec": {
-                "function": "time_varying_start",
-                "duration_col": duration_col,
-                "event_col": event_col,
-                "start_col": start_col,
-                "covariates": covariates,
-                "conf_level": conf_level,
-            }
-        },
-        analysis="starts",
-        method="Cox, Efron, error clustered by patient" + ("" if covariates is None else f", given {covariates}"),
+        formula,
+        duration_col="exit",
+        event_col="failed",
+        entry_col="entry",
+        cluster_col=patient_col,
+        conf_level=conf_level,
+        patients=len(data),
     )
-
-
-def _spells(data: pd.DataFrame, patients: FollowedPatients) -> pd.DataFrame:
-    started = np.isfinite(patients.starts)
-    before = np.flatnonzero(patients.starts > 0)
-    after = np.flatnonzero(started)
-    who = np.concatenate([before, after])
-    treated = np.repeat([0, 1], [len(before), len(after)])
-    ends = np.where(started & (patients.starts > 0), patients.starts, patients.durations)
-    entry = np.concatenate([np.zeros(len(before)), patients.starts[after]])
-    leave = np.concatenate([ends[before], patients.durations[after]])
-    last = np.concatenate([~started[before], np.ones(len(after), dtype=bool)])
-    order = np.lexsort((treated, who))
-    spells = data.iloc[patients.rows[who[order]]].reset_index(drop=True)
-    failed = (last & patients.events[who])[order].astype(np.int64)
-    added = {"entry": entry[order], "exit": leave[order], "failed": failed, "treated": treated[order]}
-    laid_out: pd.DataFrame = spells.assign(**added)
-    return laid_out
+    failed, started = rows["failed"].eq(1).to_numpy(), rows[STARTED].eq(1).to_numpy()
+    counts = {
+        "starters": rows.loc[started, patient_col].nunique(),
+        "events after the start": int(np.sum(failed & started)),
+        "events before or without a start": int(np.sum(failed & ~started)),
+    }
+    return laid_out(
+        [hazard, *count_rows(counts, n=float(len(data)))],
+        population="time-varying start",
+        method="start as a time-varying exposure, once started always started",
+        spec={"function": "time_varying_start", "formula": formula},
+    )

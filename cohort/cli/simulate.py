@@ -26,26 +26,36 @@ class Experiment(StrEnum):
     """What is swept."""
 
     CONFOUNDING = "confounding"
+    IMMORTAL_TIME = "immortal-time"
 
 
 def simulate(
     study: StudyName,
     out: Out,
     experiment: Annotated[
-        Experiment, typer.Option("--study", help="Confounding: strength of confounding by indication and sample size.")
+        Experiment,
+        typer.Option(
+            "--study",
+            help="Confounding: strength of confounding by indication and sample size. Immortal-time: treatment that "
+            "starts during follow-up and does nothing.",
+        ),
     ] = Experiment.CONFOUNDING,
     replicates: Annotated[
         int, typer.Option("--replicates", help="Independent cohorts of each strength and size; 1,000 for publication.")
     ] = 30,
     patients: Annotated[
         list[int] | None,
-        typer.Option("--patients", help="Patients of a cohort; may be repeated. Default: 179, 1000 and 10000."),
+        typer.Option(
+            "--patients",
+            help="Patients of a cohort; may be repeated. Default: 179, 1000 and 10000 (immortal-time: the first two).",
+        ),
     ] = None,
     strength: Annotated[
         list[float] | None,
         typer.Option(
             "--strength",
-            help="Strength of confounding, 0 for assignment by lot; may be repeated. Default: 0, 0.5, 1, 1.5 and 2.",
+            help="Strength of confounding, 0 for assignment or starts by lot; may be repeated. Default: 0, 0.5, 1, 1.5 "
+            "and 2 (immortal-time: 0 and 1).",
         ),
     ] = None,
     seed: Seed = 2025,
@@ -62,7 +72,50 @@ def simulate(
     Writes estimates.parquet (a row per cohort and estimator), performance (Parquet, CSV), truths.csv and
     simulation.html, which says in words which methods kept their coverage where. The default of 30 replicates takes
     two to three minutes and shows the large biases; coverage needs hundreds.
+
+    The study immortal-time compares seven ways of handling starts during follow-up where starting has no effect, in
+    about half a minute.
     """
+    if experiment is Experiment.IMMORTAL_TIME:
+        from cohort.cli.simulate_starts import simulate_starts
+
+        simulate_starts(
+            study,
+            out,
+            replicates=replicates,
+            patients=patients,
+            strength=strength,
+            seed=seed,
+            jobs=jobs,
+            as_json=as_json,
+            overwrite=overwrite,
+        )
+        return
+    _simulate_confounding(
+        study,
+        out,
+        replicates=replicates,
+        patients=patients,
+        strength=strength,
+        seed=seed,
+        jobs=jobs,
+        as_json=as_json,
+        overwrite=overwrite,
+    )
+
+
+def _simulate_confounding(
+    study: str,
+    out: Path,
+    *,
+    replicates: int,
+    patients: list[int] | None,
+    strength: list[float] | None,
+    seed: int,
+    jobs: int,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
     import pandas as pd
 
     from analyses.simulation import Setting, SimulationPlan, blocks_of, run_simulation, simulation_performance
@@ -78,7 +131,7 @@ def simulate(
         task = bar.add_task("cohorts", total=blocks_of(plan, sampler))
         estimates = run_simulation(sampler, plan, jobs=jobs, advance=lambda: bar.advance(task))
     table = simulation_performance(estimates).with_metadata(study=sampler.study, seed=seed, replicates=replicates)
-    command = _command(plan, sampler.study, experiment, seed)
+    command = simulate_command(plan, sampler.study, Experiment.CONFOUNDING, seed, strengths=STRENGTHS, sizes=SIZES)
     truths = pd.concat([sampler.truths(one).assign(strength=float(one)) for one in strengths], ignore_index=True)
     with new_directory(out, overwrite=overwrite) as folder:
         _write(folder, estimates, table, truths, SimulationFacts(sampler.study, seed, replicates, command))
@@ -101,12 +154,21 @@ def _write(
     (folder / "simulation.html").write_text(simulation_page(table, truths, facts), encoding="utf-8", newline="\n")
 
 
-def _command(plan: SimulationPlan, study: str, experiment: Experiment, seed: int) -> str:
-    strengths = dict.fromkeys(setting.strength for setting in plan.settings)
-    sizes = dict.fromkeys(setting.patients for setting in plan.settings)
+def simulate_command(
+    plan: SimulationPlan,
+    study: str,
+    experiment: Experiment,
+    seed: int,
+    *,
+    strengths: tuple[float, ...],
+    sizes: tuple[int, ...],
+) -> str:
+    """Return the command that runs a plan again; ``strengths`` and ``sizes`` are those of the experiment by default."""
+    swept = dict.fromkeys(setting.strength for setting in plan.settings)
+    drawn = dict.fromkeys(setting.patients for setting in plan.settings)
     words = [f"lncohort simulate {study} --study {experiment}", f"--replicates {plan.replicates}"]
-    words += [f"--strength {one:g}" for one in strengths] if tuple(strengths) != STRENGTHS else []
-    words += [f"--patients {one}" for one in sizes] if tuple(sizes) != SIZES else []
+    words += [f"--strength {one:g}" for one in swept] if tuple(swept) != strengths else []
+    words += [f"--patients {one}" for one in drawn] if tuple(drawn) != sizes else []
     return " ".join([*words, f"--seed {seed}", "--out DIR"])
 
 

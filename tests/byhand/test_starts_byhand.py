@@ -1,196 +1,203 @@
-"""Protects analyses of treatment that starts during follow-up: who is compared, from when, with which weight."""
+"""Protects clones, their weights, sequential trials and start-stop rows by six patients worked out on paper."""
 
 from __future__ import annotations
 
-import math
+import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.optimize import brentq
 
+from analyses.kernels.logistic import fit_logistic
 from analyses.starts import (
     clone_censor_weight,
-    exposure_spells,
-    landmark_starts,
-    sequential_trials,
-    time_varying_start,
-    trial_rows,
+    clone_rows,
+    landmark_start,
+    sequential_trial_rows,
+    start_rows,
 )
-from analyses.starts.clones import START, WAIT, clone_patients, clone_weights
-from analyses.starts.patients import followed_patients
-from cohort.errors import AnalysisError, UsageError
+from analyses.starts.clones import START
+from analyses.starts.sequential_trials import _later_starts, _per_protocol, _pooled
+from analyses.starts.trial_rows import eligible_rows
+from analyses.survival import fit_cox
+from cohort.results import ResultTable
 
-COLUMNS = {"duration_col": "years", "event_col": "flare", "start_col": "start"}
-
-
-@pytest.fixture
-def six() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "patient_id": list("abcdef"),
-            "years": [1.0, 2, 3, 4, 5, 6],
-            "flare": [1, 1, 1, 1, 1, 0],
-            "start": [np.nan, np.nan, 2, np.nan, 1, 1],
-        }
-    )
-
-
-@pytest.fixture
-def four() -> pd.DataFrame:
-    """Starts at 0.3 and 0.8; an event at 0.7 before any start, one at 2 without, one at 3 after a start."""
-    return pd.DataFrame(
-        {
-            "patient_id": list("pqrs"),
-            "years": [4.0, 2.0, 3.0, 0.7],
-            "flare": [0, 1, 1, 1],
-            "start": [0.3, np.nan, 0.8, np.nan],
-        }
-    )
+# Intervals of 3 months, a grace period of 6. At risk of starting in [0, 3): all six, of whom b starts. In [3, 6): a, c,
+# d and f (b has started, e has had the event), of whom a starts.
+PATIENTS = pd.DataFrame(
+    {
+        "patient_id": list("abcdef"),
+        "start_months": [4.0, 1.0, np.nan, 7.0, np.nan, np.nan],
+        "months": [10.0, 5.0, 12.0, 9.0, 2.0, 6.0],
+        "event": [1, 1, 0, 1, 1, 0],
+    }
+)
+NOT_FIRST, NOT_SECOND = 1 - 1 / 6, 1 - 1 / 4
+# Of those who start within the grace period: 1/6 in the first interval, 5/6 * 1/4 in the second.
+EARLY = (1 / 6) / (1 / 6 + 5 / 6 / 4)
 
 
-def test_follow_up_is_split_at_the_start(six: pd.DataFrame) -> None:
-    spells = exposure_spells(six.assign(start=six["start"].replace({2.0: 0.0})), **COLUMNS)
-    assert spells[["patient_id", "entry", "exit", "failed", "treated"]].to_numpy().tolist() == [
-        ["a", 0, 1, 1, 0], ["b", 0, 2, 1, 0], ["c", 0, 3, 1, 1], ["d", 0, 4, 1, 0],
-        ["e", 0, 1, 0, 0], ["e", 1, 5, 1, 1], ["f", 0, 1, 0, 0], ["f", 1, 6, 0, 1],
-    ]  # fmt: skip
+def spells(rows: pd.DataFrame, patient: str, within: int) -> list[list[float]]:
+    own = rows[(rows["patient_id"] == patient) & (rows["start_within"] == within)]
+    return own[["entry", "exit", "failed", "deviated", "clone_weight"]].to_numpy(dtype=float).round(12).tolist()
 
 
-def test_the_time_varying_hazard_ratio_solves_its_equation(six: pd.DataFrame) -> None:
-    """Risk sets at 1, 2, 3, 4, 5 (u untreated, t treated): 6u; 3u + 2t; u + 3t; u + 2t; 2t. Events: u, u, t, u, t."""
-    ratio = brentq(lambda r: -2 / (3 + 2 * r) + 1 / r - 3 / (1 + 3 * r) - 2 / (1 + 2 * r), 0.01, 5)
-    table = time_varying_start(six, **COLUMNS).frame.set_index("population")["estimate"]
-    assert table["time-varying exposure"] == pytest.approx(math.log(ratio), rel=1e-9)
+def rounded(*rows: list[float]) -> list[list[float]]:
+    return [[round(value, 12) for value in row] for row in rows]
 
 
-def test_the_naive_analyses_are_what_they_are_called_and_say_that_they_are_biased(six: pd.DataFrame) -> None:
-    table = time_varying_start(six, **COLUMNS).frame.set_index("population")
-    # Ever treated (c, e, f) fail at 3, 5 and never: risk sets 3u + 3t, 2u + 3t, u + 3t, u + 2t, 2t.
-    ever = brentq(lambda r: 1 / r - 3 / (3 + 3 * r) - 3 / (2 + 3 * r) - 3 / (1 + 3 * r) - 2 / (1 + 2 * r), 0.001, 5)
-    assert table.loc["ever v never treated, from the index date", "estimate"] == pytest.approx(math.log(ever), rel=1e-8)
-    # From their start, c fails at 1, e at 4 and f leaves at 5; a fails at 1, b at 2, d at 4: ties at 1 and 4.
-    late = table.loc["time before the start left out"]
-    assert late["n_events"] == 5
-    assert table["note"].iloc[1:].str.startswith("biased by immortal time").all()
-    assert pd.isna(table["note"].iloc[0])
+def test_clones_that_start_within_the_grace_period() -> None:
+    rows = clone_rows(PATIENTS, grace=6, interval=3)
+    waited = (1 - EARLY) / NOT_FIRST
+    assert spells(rows, "a", 1) == rounded([0, 3, 0, 0, 1], [3, 6, 0, 0, waited], [6, 10, 1, 0, waited / (1 / 4)])
+    assert spells(rows, "b", 1) == rounded([0, 3, 0, 0, 1], [3, 5, 1, 0, EARLY / (1 / 6)])
+    # d starts too late and c never: both are censored at the end of the grace period.
+    for patient in "cd":
+        assert spells(rows, patient, 1) == rounded([0, 3, 0, 0, 1], [3, 6, 0, 1, waited])
+    # f leaves at the end of the grace period anyway: no deviation.
+    assert spells(rows, "f", 1) == rounded([0, 3, 0, 0, 1], [3, 6, 0, 0, waited])
+    assert spells(rows, "e", 1) == rounded([0, 2, 1, 0, 1])
 
 
-def test_landmarks_count_whom_they_leave_out(six: pd.DataFrame) -> None:
-    table = landmark_starts(six.assign(flare=[0, 1, 1, 1, 1, 0]), **COLUMNS, landmarks=[2.5], horizon=5.5).frame
-    assert table["note"].iloc[0] == "left out: 1 with an event by then, 1 no longer followed"
-    # Beyond 2.5: c, e, f have started, d has not; c fails at 3, e at 5, d at 4.
-    survival = table[table["statistic"] == "survival"].set_index("group")["estimate"]
-    assert survival.to_dict() == {"treated": pytest.approx(1 / 3), "untreated": 0.0}
-    assert table.loc[table["statistic"] == "log_hazard_ratio", ["n", "n_events"]].to_numpy().tolist() == [[4, 3]]
+def test_clones_that_do_not_start() -> None:
+    rows = clone_rows(PATIENTS, grace=6, interval=3, stabilized=False)
+    assert spells(rows, "a", 0) == rounded([0, 3, 0, 0, 1], [3, 4, 0, 1, 1 / NOT_FIRST])
+    assert spells(rows, "b", 0) == rounded([0, 1, 0, 1, 1])
+    after = 1 / NOT_FIRST / NOT_SECOND
+    assert spells(rows, "c", 0) == rounded([0, 3, 0, 0, 1], [3, 6, 0, 0, 1 / NOT_FIRST], [6, 12, 0, 0, after])
+    # A start after the grace period is allowed under this strategy.
+    assert spells(rows, "d", 0)[-1] == rounded([6, 9, 1, 0, after])[0]
+    stabilised = clone_rows(PATIENTS, grace=6, interval=3)
+    assert stabilised.loc[stabilised["start_within"] == 0, "clone_weight"].round(12).eq(1.0).all()
 
 
-def test_trials_have_those_who_have_just_started_and_those_who_have_not(six: pd.DataFrame) -> None:
-    rows = trial_rows(six, **COLUMNS, every=1.0, trials=3)
-    assert rows[["trial", "patient_id", "treated", "exit", "failed"]].to_numpy().tolist() == [
-        [1, "b", 0, 1, 1], [1, "c", 0, 2, 1], [1, "d", 0, 3, 1], [1, "e", 1, 4, 1], [1, "f", 1, 5, 0],
-        [2, "c", 1, 1, 1], [2, "d", 0, 2, 1],
-        [3, "d", 0, 1, 1],
-    ]  # fmt: skip
-    censored = trial_rows(six, **COLUMNS, every=1.0, trials=1, censor_at_start=True)
-    assert censored.loc[censored["patient_id"] == "c", ["exit", "failed"]].to_numpy().tolist() == [[1.0, 0]]
+def test_never_starting_censors_late_starts_too() -> None:
+    rows = clone_rows(PATIENTS, grace=6, interval=3, otherwise="never start", stabilized=False)
+    # In [6, 9) c and d may start, and d does.
+    assert spells(rows, "d", 0)[-1] == rounded([6, 7, 0, 1, 1 / NOT_FIRST / NOT_SECOND])[0]
+    assert spells(rows, "c", 0)[-1] == rounded([9, 12, 0, 0, 1 / NOT_FIRST / NOT_SECOND / (1 / 2)])[0]
 
 
-def test_measures_are_the_last_before_the_interval_of_the_start(six: pd.DataFrame) -> None:
-    measures = pd.DataFrame(
-        {"patient_id": list("ccdde"), "when": [0.0, 1.0, 0.0, 1.5, 0.0], "upcr": [1.0, 2.0, 3.0, 4.0, 5.0]}
-    )
-    rows = trial_rows(six, **COLUMNS, every=1.0, trials=2, measures=measures, measured_col="when")
-    assert rows[["trial", "patient_id", "upcr"]].to_numpy().tolist() == [
-        [1, "c", 1], [1, "d", 3], [1, "e", 5], [2, "c", 2], [2, "d", 3],
-    ]  # fmt: skip
+def test_as_everybody_only_those_who_start_last_are_weighted_up() -> None:
+    rows = clone_rows(PATIENTS, grace=6, interval=3, spread="as everybody")
+    assert spells(rows, "b", 1)[-1] == rounded([3, 5, 1, 0, 1])[0]
+    assert spells(rows, "a", 1)[-1] == rounded([6, 10, 1, 0, 4])[0]
 
 
-def test_clones_are_censored_where_patients_deviate_and_weighted_by_counting(four: pd.DataFrame) -> None:
-    patients = followed_patients(four, **COLUMNS, patient_col="patient_id", where="test")
-    clones = clone_patients(patients, grace=1.0, interval=0.5)
-    weights, converged = clone_weights(clones, np.ones((4, 1)), np.ones((1, 4)))
-    assert converged.all()
-    rows = sorted(
-        zip(
-            clones.strategy.tolist(),
-            clones.patient.tolist(),
-            clones.entry.tolist(),
-            clones.leave.tolist(),
-            clones.failed.tolist(),
-            weights[0].round(6).tolist(),
-            strict=True,
-        )
-    )
-    # Of four who wait, one starts by 0.5; of three left, one starts by 1. Of three followed beyond 1, two have started.
-    second, third, kept = round(4 / 3, 6), 2.0, 1.5
+def test_risks_are_products_of_weighted_hazards() -> None:
+    table = clone_censor_weight(PATIENTS, grace=6, interval=3, horizon=9, stabilized=False)
+    waited, late = (1 - EARLY) / NOT_FIRST, EARLY / (1 / 6)
+    # Start: e at 2 of six; b at 5 beside a, c, d and f. No start: e at 2 of a, c, d, e, f (b has left at 1); d at 9
+    # beside c.
+    at_five = late / (late + 4 * waited)
+    risk = {START: 1 - (5 / 6) * (1 - at_five), "no start within the grace period": 1 - (4 / 5) * (1 / 2)}
+    found = table.frame[table.frame["statistic"] == "risk"].set_index("group")["estimate"]
+    for group, value in risk.items():
+        assert found[group] == pytest.approx(value, rel=1e-12)
+    assert value_of(table, "risk_difference") == pytest.approx(0.4 - 5 / 6 * (1 - at_five), rel=1e-12)
+
+
+def test_trials_take_who_could_start_and_follow_from_the_end_of_the_interval() -> None:
+    laid_out = sequential_trial_rows(PATIENTS, interval=3, trials=3)
+    rows = laid_out.rows[["patient_id", "trial", "exit", "failed", "started"]].to_numpy().tolist()
     assert rows == [
-        (WAIT, 0, 0.0, 0.3, False, 1.0),
-        (WAIT, 1, 0.0, 0.5, False, 1.0),
-        (WAIT, 1, 0.5, 1.0, False, second),
-        (WAIT, 1, 1.0, 2.0, True, third),
-        (WAIT, 2, 0.0, 0.5, False, 1.0),
-        (WAIT, 2, 0.5, 0.8, False, second),
-        (WAIT, 3, 0.0, 0.5, False, 1.0),
-        (WAIT, 3, 0.5, 0.7, True, second),
-        (START, 0, 0.0, 1.0, False, 1.0),
-        (START, 0, 1.0, 4.0, False, kept),
-        (START, 1, 0.0, 1.0, False, 1.0),
-        (START, 2, 0.0, 1.0, False, 1.0),
-        (START, 2, 1.0, 3.0, True, kept),
-        (START, 3, 0.0, 0.7, True, 1.0),
+        # e has had the event at 2, before follow-up of the first trial.
+        ["a", 1, 7.0, 1, 0], ["b", 1, 2.0, 1, 1], ["c", 1, 9.0, 0, 0], ["d", 1, 6.0, 1, 0], ["f", 1, 3.0, 0, 0],
+        # f leaves at 6, b has started before and had the event.
+        ["a", 2, 4.0, 1, 1], ["c", 2, 6.0, 0, 0], ["d", 2, 3.0, 1, 0],
+        # d has the event at 9, when follow-up of the third would begin; a has started before.
+        ["c", 3, 3.0, 0, 0],
+    ]  # fmt: skip
+    counts = laid_out.counts.pivot(index="trial", columns="reason", values="patients")
+    assert counts.sum(axis=1).tolist() == [6, 6, 6]
+    assert counts.loc[3, "event before follow-up of the trial"] == 3
+    assert counts.loc[3, "observation ended before follow-up of the trial"] == 1
+    assert counts.loc[3, "started before"] == 1
+
+
+def test_per_protocol_weights_against_loops() -> None:
+    stream = np.random.default_rng(11)
+    size, interval = 80, 3.0
+    x = stream.normal(size=size).round(2)
+    start = stream.exponential(15 * np.exp(-0.5 * x))
+    frame = pd.DataFrame(
+        {"patient_id": [f"p{k:02d}" for k in range(size)], "x": x, "start_months": start, "event": 1}
+    ).assign(months=np.minimum(stream.exponential(12, size) + 0.1, 14), event=lambda d: (d["months"] < 14).astype(int))
+    risk = [
+        (k, j, begin, float(begin <= start[k] < begin + interval and start[k] < months))
+        for k, months in enumerate(frame["months"])
+        for j in range(5)
+        for begin in [interval * j]
+        if months > begin and (start[k] >= begin or start[k] >= months)
     ]
+    design = np.array([[1.0, x[k]] for k, *_ in risk])
+    begun = np.array([did for *_, did in risk])
+    chance = {(k, j): p for (k, j, *_), p in zip(risk, fit_logistic(design, begun).probability, strict=True)}
+    share = {j: np.mean([did for _, own, _, did in risk if own == j]) for j in range(5)}
+    rows = []
+    for k, j, begin, did in risk:
+        zero, end = begin + interval, float(frame["months"][k])
+        if j > 1 or end <= zero:
+            continue
+        stop = end if did else min(end, start[k])
+        cuts = [zero, stop] if did else [zero, *(cut for cut in (6.0, 9.0, 12.0) if zero < cut < stop), stop]
+        weight = 1.0
+        for low, high in itertools.pairwise(cuts):
+            if low > zero:
+                before = round(low / interval) - 1
+                weight *= (1 - share[before]) / (1 - chance[k, before])
+            failed = int(high == end and frame["event"][k])
+            if high > low:
+                rows.append((k, j, low - zero, high - zero, failed, did, weight))
+    loops = pd.DataFrame(rows, columns=["patient", "trial", "entry", "exit", "failed", "started", "w"])
+    fit = fit_cox(
+        loops, "started", duration_col="exit", entry_col="entry", event_col="failed", weights_col="w", strata="trial",
+        cluster_col="patient",
+    )  # fmt: skip
+    # The model of later starts is of everybody; the trials themselves are left unadjusted by covariates in the outcome.
+    eligible, _ = eligible_rows(
+        frame, interval=interval, trials=2, visits=None, where="test", start_col="start_months",
+        duration_col="months", event_col="event", patient_col="patient_id", visit_time_col="month",
+    )  # fmt: skip
+    later = _later_starts(frame, eligible, "x", visits=None, patient_col="patient_id", time_col="month")
+    cut, weights = _per_protocol(eligible.frame(), eligible, np.ones(len(eligible.found.row)), later)
+    ours = _pooled(cut, weights, None, "patient_id", 0.95, largest=None)[0]
+    assert len(cut) == len(loops)
+    assert ours["estimate"] == pytest.approx(fit.coefficients[0], rel=1e-9)
+    assert ours["std_error"] == pytest.approx(fit.std_errors[0], rel=1e-9)
+    assert weights.max() > 1.1
 
 
-def test_curves_of_clones(four: pd.DataFrame) -> None:
-    """At 0.7 one of four clones that start fails, and one of three (of equal weight) that wait."""
-    table = clone_censor_weight(four, **COLUMNS, grace=1.0, interval=0.5, horizon=1.5, replicates=0).frame
-    found = table.set_index(["statistic", table["group"].fillna("-")])["estimate"]
-    assert found["survival", "start"] == pytest.approx(3 / 4)
-    assert found["survival", "wait"] == pytest.approx(2 / 3)
-    assert found["restricted_mean", "start"] == pytest.approx(0.7 + 0.8 * 3 / 4)
-    assert found["restricted_mean", "wait"] == pytest.approx(0.7 + 0.8 * 2 / 3)
-    assert found["survival_difference", "-"] == pytest.approx(1 / 12)
-    assert table["note"].str.contains("no interval: ask for replicates").all()
+def test_latest_values_decide_eligibility() -> None:
+    visits = pd.DataFrame(
+        {"patient_id": ["a", "a", "c", "d", "b"], "month": [0.0, 3.0, 0.0, 2.0, 0.0], "upcr": [3.0, 1.0, 2.0, 5.0, 4.0]}
+    )
+    laid_out = sequential_trial_rows(PATIENTS, interval=3, trials=2, visits=visits)
+    known = laid_out.rows.set_index(["trial", "patient_id"])["upcr"].to_dict()
+    assert known == {(1, "a"): 3.0, (1, "b"): 4.0, (1, "c"): 2.0, (2, "a"): 1.0, (2, "c"): 2.0, (2, "d"): 5.0}
+    counts = laid_out.counts.set_index(["trial", "reason"])["patients"]
+    assert counts[1, "not assessed before the trial"] == 2  # d is seen at 2 for the first time, f never
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"start": [np.nan] * 6}, "0 of 6 start"),
-        ({"start": [-1.0, *[np.nan] * 5]}, "treatment started before the index date; got 1 rows below 0"),
-        ({"start": list("abcdef")}, "a numeric column of starts is needed"),
-        ({"treated": 1}, "column treated: the data have a column that is to be added"),
-        ({"patient_id": list("aabcde")}, "patient"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(six: pd.DataFrame, change: dict[str, object], message: str) -> None:
-    for analysis in (
-        time_varying_start,
-        lambda data, **columns: landmark_starts(data, **columns, landmarks=[1]),
-        lambda data, **columns: sequential_trials(data, **columns, every=1, trials=2),
-        lambda data, **columns: clone_censor_weight(data, **columns, grace=1.5, horizon=3, replicates=0),
-    ):
-        with pytest.raises(AnalysisError, match=message):
-            analysis(six.assign(**change), **COLUMNS)
+def test_rows_are_cut_at_the_start_and_at_visits() -> None:
+    visits = pd.DataFrame({"patient_id": [*list("abcdef"), "a"], "month": [0.0] * 6 + [6.0], "upcr": range(7)})
+    rows = start_rows(PATIENTS, visits=visits)
+    own = rows[rows["patient_id"] == "a"][["entry", "exit", "failed", "started", "upcr"]]
+    assert own.to_numpy(dtype=float).tolist() == [[0, 4, 0, 0, 0], [4, 6, 0, 1, 0], [6, 10, 1, 1, 6]]
+    assert len(rows) == 3 + 2 + 1 + 2 + 1 + 1
+    assert rows["failed"].sum() == 4
 
 
-def test_times_out_of_order_and_missing_seeds_are_refused(six: pd.DataFrame) -> None:
-    with pytest.raises(UsageError, match="interval, grace and horizon"):
-        clone_censor_weight(six, **COLUMNS, grace=2, horizon=1, replicates=0)
-    with pytest.raises(UsageError, match="bootstraps need a seed"):
-        clone_censor_weight(six, **COLUMNS, grace=1, horizon=3)
-    with pytest.raises(UsageError, match="the largest weight must be 1 or above"):
-        clone_censor_weight(six, **COLUMNS, grace=1, horizon=3, largest=0.5, replicates=0)
-    with pytest.raises(AnalysisError, match="nobody is followed to the horizon"):
-        clone_censor_weight(six, **COLUMNS, grace=1, horizon=9, replicates=0)
-    with pytest.raises(AnalysisError, match="the intervals and their number must be above zero"):
-        trial_rows(six, **COLUMNS, every=0, trials=2)
-    with pytest.raises(AnalysisError, match="measures need the column of their time"):
-        trial_rows(six, **COLUMNS, every=1, trials=2, measures=pd.DataFrame({"patient_id": ["a"]}))
+def test_a_landmark_counts_whom_it_leaves_out() -> None:
+    frame = landmark_start(PATIENTS, at=[4]).frame
+    counts = frame[frame["statistic"] == "count"].set_index("term")["estimate"].to_dict()
+    assert counts == {
+        "event before the landmark": 1,
+        "observation ended before the landmark": 0,
+        "started by the landmark": 2,
+        "not started": 3,
+    }
 
 
-def test_a_start_after_the_end_is_none_and_is_counted(six: pd.DataFrame) -> None:
-    table = time_varying_start(six.assign(start=[9.0, np.nan, 2, np.nan, 1, 1]), **COLUMNS).frame
-    pd.testing.assert_series_equal(table["estimate"], time_varying_start(six, **COLUMNS).frame["estimate"])
-    assert table["note"].iloc[0] == "1 with a start not before the end of follow-up: taken as not started"
+def value_of(table: ResultTable, statistic: str) -> float:
+    return float(table.frame.loc[table.frame["statistic"] == statistic, "estimate"].item())

@@ -83,3 +83,26 @@ def test_an_existing_folder_is_kept(lncohort: Run, tmp_path: Path) -> None:
     done = lncohort("simulate", "kim2025", *SMALL, "--out", "x", cwd=tmp_path)
     assert done.returncode == 2
     assert "the output exists already" in done.stderr
+
+
+@pytest.mark.slow
+def test_starts_during_follow_up_are_a_study_of_their_own(lncohort: Run, tmp_path: Path) -> None:
+    small = ("--study", "immortal-time", "--replicates", 2, "--patients", 60, "--strength", 1, "--seed", 4)
+    done = lncohort("simulate", "kim2025", *small, "--out", "one", cwd=tmp_path)
+    again = lncohort("simulate", "kim2025", *small, "--jobs", 2, "--json", "--out", "two", cwd=tmp_path)
+    assert (done.returncode, again.returncode) == (0, 0), done.stderr + again.stderr
+    assert done.stdout == "one\n"
+    assert json.loads(again.stdout)["conclusions"][0].startswith("n = 60, strength 1: ")
+    names = {path.name for path in (tmp_path / "one").iterdir()} - {".lncohort"}
+    assert names == {"estimates.parquet", "performance.parquet", "performance.csv", "provenance.csv", "simulation.html"}
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+    page = (tmp_path / "one" / "simulation.html").read_text("utf-8")
+    assert "--study immortal-time --replicates 2 --strength 1 --patients 60 --seed 4" in page
+    assert len(pd.read_parquet(tmp_path / "one" / "estimates.parquet")) == 2 * 7
+
+
+def test_starts_of_a_strength_out_of_range_are_refused(lncohort: Run, tmp_path: Path) -> None:
+    done = lncohort("simulate", "kim2025", "--study", "immortal-time", "--strength", 3, "--out", "x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--strength: expected a number from 0 to 2; got 3" in done.stderr

@@ -1,6 +1,8 @@
-"""Cases of treatment that starts during follow-up, of analyses.starts."""
+"""Cases of analyses.starts."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -8,93 +10,92 @@ from estimator_cases.case import PATIENTS, Case, Exempt, Table
 
 from analyses.starts import (
     clone_censor_weight,
-    exposure_spells,
-    landmark_starts,
+    landmark_start,
+    naive_clock_from_start,
+    naive_ever_started,
     sequential_trials,
     time_varying_start,
-    trial_rows,
 )
 
-COLUMNS = {"duration_col": "t", "event_col": "event", "start_col": "first_dose"}
+NAMES = {"start_col": "begun", "duration_col": "t", "event_col": "event"}
+NO_WEIGHTS = Exempt("takes one row per patient, and no weights")
+NO_ARMS = Exempt("does not look at the arms")
+NEVER = Exempt("a missing start is a patient who never started")
+SHARED = {"half_weights": NO_WEIGHTS, "swapped_arms": NO_ARMS, "missing": NEVER, "relative": 1e-9}
 
 
-def _late() -> pd.DataFrame:
-    """Half of the patients start, at a third of their follow-up."""
-    patients = PATIENTS.rows().drop(columns="entry")
-    starting = np.random.default_rng(20250305).uniform(size=len(patients)) < 0.5
-    return patients.assign(first_dose=np.where(starting, np.floor(patients["t"] / 3), np.nan))
+@cache
+def _starters() -> pd.DataFrame:
+    """Some start, never at the end of an interval, so that no rounding of units moves them to the next."""
+    stream = np.random.default_rng(20250305)
+    patients = PATIENTS.rows()[["patient_id", "arm", "kind", "x", "t", "event"]]
+    begun = np.floor(stream.exponential(14, len(patients))) + 0.25
+    return patients.assign(t=patients["t"] + 0.5, begun=np.where(begun < patients["t"], begun, np.nan))
 
 
-LATE = Table(
-    _late,
-    times=("t", "first_dose"),
-    quiet={"event": 0},
-    loud={"event": 1},
-)
-SHARED = {
-    "table": LATE,
-    "half_weights": Exempt("it takes no weights"),
-    "swapped_arms": Exempt("it compares those who have started with those who have not, whatever their arm"),
-    "missing": Exempt("a missing start is none"),
-}
-NAMED = Exempt("the time is part of a name")
-
-
-def rows_of_each(rows: pd.DataFrame, data: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return how much each patient of the data is followed in the rows laid out."""
-    counts = rows.assign(patient_id=rows["patient_id"].astype(str)).groupby("patient_id").size()
-    return {"rows": counts.reindex(data["patient_id"].astype(str)).fillna(0).to_numpy()}
-
+STARTERS = Table(_starters, times=("t", "begun"), quiet={"event": 0}, loud={"event": 1})
 
 CASES = (
     Case(
-        "exposure_spells",
-        lambda d, _: rows_of_each(exposure_spells(d, **COLUMNS), d),
-        of=(exposure_spells,),
-        refuses=("empty", "one_row"),
+        "naive_ever_started",
+        lambda d, _: naive_ever_started(d, "x", **NAMES),
+        of=(naive_ever_started,),
+        table=STARTERS,
+        **SHARED,
+    ),
+    Case(
+        "naive_clock_from_start",
+        lambda d, _: naive_clock_from_start(d, **NAMES),
+        of=(naive_clock_from_start,),
+        table=STARTERS,
         **SHARED,
     ),
     Case(
         "time_varying_start",
-        lambda d, _: time_varying_start(d, **COLUMNS, covariates="x"),
+        lambda d, _: time_varying_start(d, "x", **NAMES),
         of=(time_varying_start,),
-        relative=1e-9,
-        refuses=("empty", "one_row"),
+        table=STARTERS,
         **SHARED,
     ),
     Case(
-        "landmark_starts",
-        lambda d, unit: landmark_starts(d, **COLUMNS, landmarks=[3 * unit, 9 * unit], horizon=15 * unit),
-        of=(landmark_starts,),
-        relative=1e-9,
-        time_unit=NAMED,
-        refuses=("empty", "one_row"),
-        **SHARED,
-    ),
-    Case(
-        "trial_rows",
-        lambda d, unit: rows_of_each(trial_rows(d, **COLUMNS, every=4 * unit, trials=3), d),
-        of=(trial_rows,),
-        refuses=("empty", "one_row"),
+        "landmark_start",
+        lambda d, unit: landmark_start(d, "x", at=[4 * unit, 9 * unit], **NAMES),
+        of=(landmark_start,),
+        table=STARTERS,
         **SHARED,
     ),
     Case(
         "sequential_trials",
-        lambda d, unit: sequential_trials(d, **COLUMNS, every=4 * unit, trials=3, covariates="x"),
+        lambda d, unit: {
+            "weighted": sequential_trials(d, "x", interval=4 * unit, trials=4, **NAMES),
+            "per protocol": sequential_trials(
+                d, "x + kind", interval=4 * unit, trials=3, censor_at_start=True, estimand="ATO", largest=9.0, **NAMES
+            ),
+        },
         of=(sequential_trials,),
-        relative=1e-9,
-        refuses=("empty", "one_row"),
+        table=STARTERS,
         **SHARED,
     ),
     Case(
         "clone_censor_weight",
-        lambda d, unit: clone_censor_weight(
-            d, **COLUMNS, grace=8 * unit, horizon=20 * unit, covariates="x", replicates=0
-        ),
+        lambda d, unit: {
+            "as starters": clone_censor_weight(
+                d, "x", grace=8 * unit, interval=4 * unit, horizon=16 * unit, largest=9.0, **NAMES
+            ),
+            "as everybody": clone_censor_weight(
+                d,
+                grace=8 * unit,
+                interval=4 * unit,
+                horizon=16 * unit,
+                spread="as everybody",
+                otherwise="never start",
+                stabilized=False,
+                **NAMES,
+            ),
+        },
         of=(clone_censor_weight,),
-        relative=1e-9,
-        time_unit=NAMED,
-        refuses=("empty", "one_row"),
+        table=STARTERS,
+        time_unit={"restricted_mean": 1, "restricted_mean_difference": 1},
         **SHARED,
     ),
 )
