@@ -58,10 +58,6 @@ def figure_svg(axes: Axes, *, name: str, description: str) -> str:
 def _drawn(figure: Figure) -> str:
     text = io.StringIO()
     with house_style():
-        if layout := figure.get_layout_engine():
-            # Left to itself, savefig draws the whole figure once more to have it laid out.
-            layout.execute(figure)
-            figure.set_layout_engine("none")
         figure.savefig(text, format="svg", metadata=_NO_METADATA)
     return text.getvalue()
 
