@@ -121,9 +121,20 @@ def negative_control(
     return result_table(rows, metadata={"spec": spec}, analysis="sensitivity")
 
 
+_BALANCED_EXACTLY = 1e-12
+"""In standard deviations: a smaller error of a difference is rounding."""
+
+
 def _measured(comparison: RepeatedComparison, name: str, weights: FloatArray | EstimatedWeights) -> Row:
     """Return the difference of two weighted means in standard deviations, with its interval."""
     values = comparison.data[name].to_numpy(dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise AnalysisError(
+            "a measure is a finite number",
+            where=f"{_WHERE}, column {name}",
+            got=f"{int((~np.isfinite(values)).sum())} rows that are not",
+            remedy="correct these rows or leave them out",
+        )
     treated = comparison.is_treated
     model = weights if isinstance(weights, EstimatedWeights) else None
     mass = weights.values if isinstance(weights, EstimatedWeights) else weights
@@ -143,6 +154,8 @@ def _measured(comparison: RepeatedComparison, name: str, weights: FloatArray | E
     slope = (_slope(values, mass, treated, one) - _slope(values, mass, ~treated, zero)) / spread
     difference = (one - zero) / spread
     error = standard_error(patient_influence(slope, mass, model))
+    if error < _BALANCED_EXACTLY:
+        return row | {"estimate": 0.0, "note": "not tested: these weights balance the measure exactly, by construction"}
     half = normal_quantile(comparison.conf_level) * error
     return row | {
         "estimate": difference,

@@ -171,9 +171,8 @@ def _counted(known: pd.DataFrame, month: int, *, confirmed: bool) -> pd.Series[f
     if not later:
         raise AnalysisError("no later visit confirms a response", where=f"month {month}", remedy="take an earlier one")
     following = known[min(later)]
-    both = pd.Series(np.minimum(now, following), index=known.index)
-    # No response now cannot be confirmed, whatever comes next.
-    return both.mask(now.eq(0.0), 0.0)
+    # Who is not seen next is left out whatever was seen now: keeping those without response would lower the rate.
+    return pd.Series(np.minimum(now, following), index=known.index)
 
 
 def _default_months(data: AnalysisData) -> tuple[int, ...]:

@@ -294,3 +294,24 @@ class TestMultiverse:
     def test_faulty_choices_are_refused(self, choices: dict[str, dict[str, object]], match: str) -> None:
         with pytest.raises(UsageError, match=match):
             multiverse(choices, lambda _: result_table([]), statistic="difference")
+
+
+def test_weights_that_balance_a_measure_exactly_test_nothing() -> None:
+    """Overlap weights balance what is in the score: what is left is rounding, and no sign of confounding."""
+    stream = np.random.default_rng(4)
+    data = pd.DataFrame({"patient_id": range(60), "x": stream.normal(size=60)})
+    data["arm"] = np.where(stream.uniform(size=60) < 1 / (1 + np.exp(-data["x"])), "b", "a")
+    table = negative_control(
+        data, treatment_col="arm", treated="b", score="x", outcomes=MeasureOutcome("x"), estimand="ATO"
+    ).frame
+    weighted = table[(table["population"] == "weighted").to_numpy(dtype=bool)].iloc[0]
+    assert weighted["estimate"] == 0.0
+    assert weighted["note"] == "not tested: these weights balance the measure exactly, by construction"
+    with pytest.raises(AnalysisError, match="a measure is a finite number; got 1 rows"):
+        negative_control(
+            data.assign(y=[np.inf, *[0.0] * 59]),
+            treatment_col="arm",
+            treated="b",
+            score="x",
+            outcomes=MeasureOutcome("y"),
+        )

@@ -158,7 +158,7 @@ def test_analyze_writes_the_result_tables_it_names(done: Run, cohort_folder: Pat
     assert "next: lncohort report results --out report.html" in finished.stderr
     assert {path.stem for path in named} == {
         "patient_flow", "missing_values", "response_not_assessable", "table_one", "response_states", "response_rates",
-        "response_rates_measured", "response_differences",
+        "response_rates_measured", "response_differences", "first_response", "sustained_response",
     }  # fmt: skip
     for path in named:
         table = ResultTable.read(path)

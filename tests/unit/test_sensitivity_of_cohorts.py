@@ -101,8 +101,8 @@ def test_confirmed_responses_are_there_at_both_visits(responses: ResultTable, da
         index="patient_id", columns="visit_month", values="cr"
     )
     arm = data.baseline.set_index("patient_id")["arm"]
-    kept = wide[wide[12].eq(False) | (wide[12].notna() & wide[24].notna())]
-    event = kept[12].astype(bool) & kept[24].eq(True)
+    kept = wide[wide[12].notna() & wide[24].notna()]
+    event = kept[12].astype(bool) & kept[24].astype(bool)
     rates = event.groupby(arm.reindex(kept.index)).mean()
     row = specification(responses, definition="either", visit="month 12", response="at the next visit too",
                         missed_visits="observed cases", adjustment="unadjusted")  # fmt: skip
