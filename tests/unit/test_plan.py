@@ -153,7 +153,7 @@ def test_what_the_data_cannot_support_is_a_row_that_says_why(made: Cohort) -> No
     assert failed.str.startswith("not estimated: ").any()
     assert failed.str.contains("refractory|sex").any()
     assert set(ANALYSES) == {
-        "design", "describe", "response", "longitudinal", "survival", "propensity", "sensitivity", "realism",
+        "design", "describe", "response", "longitudinal", "survival", "propensity", "sensitivity", "starts", "realism",
     }  # fmt: skip
 
 
