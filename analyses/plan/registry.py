@@ -18,6 +18,7 @@ from analyses.plan.propensity import propensity
 from analyses.plan.realism import realism
 from analyses.plan.response import response
 from analyses.plan.sensitivity import sensitivity
+from analyses.plan.starts import starts
 from analyses.plan.states import states
 from analyses.plan.survival import survival
 from cohort.errors import UsageError
@@ -32,6 +33,7 @@ ANALYSES: Mapping[str, tuple[Analysis, ...]] = {
     "survival": (survival, hazards, competing, poor_outcome, recurrent, after_response, subgroups),
     "propensity": (propensity,),
     "sensitivity": (sensitivity,),
+    "starts": (starts,),
     "realism": (realism,),
 }
 """Groups of analyses by the name that ``--only`` takes."""

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analyses.datasets import DAYS_PER_YEAR, MONTHS_PER_YEAR, AnalysisData
-from cohort.codes import Drug
+from analyses.datasets import MONTHS_PER_YEAR, AnalysisData
+from cohort.codes import DAYS_PER_MONTH, Drug
 from cohort.errors import UsageError
 from cohort.schema import VISIT_VALUES
-
-DAYS_PER_MONTH = DAYS_PER_YEAR / MONTHS_PER_YEAR
 
 
 @dataclass(frozen=True, slots=True)

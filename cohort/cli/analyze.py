@@ -20,7 +20,7 @@ def analyze(
             "--only",
             metavar="NAMES",
             help="Comma-separated: design, describe, response, longitudinal, survival, propensity, sensitivity, "
-            "realism.",
+            "starts, realism.",
         ),
     ] = None,
     arms: Annotated[

@@ -168,7 +168,7 @@ def test_covariates_in_which_all_patients_agree_are_left_out_by_name(made: Cohor
 
 def test_the_groups_have_their_names() -> None:
     assert set(ANALYSES) == {
-        "design", "describe", "response", "longitudinal", "survival", "propensity", "sensitivity", "realism",
+        "design", "describe", "response", "longitudinal", "survival", "propensity", "sensitivity", "starts", "realism",
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from analyses.datasets import AnalysisData, analysis_data
+from analyses.plan.starts import starts
 from analyses.starts import (
     clone_censor_weight,
     clone_rows,
@@ -196,6 +197,28 @@ def test_in_the_flagship_study_nobody_starts_later(kim: AnalysisData) -> None:
     assert found.rows["start_months"].isna().all()
     assert set(found.visits["patient_id"]) == set(found.rows["patient_id"])
     assert {"log_upcr", "month", "albumin_g_dl"} <= set(found.visits.columns)
+
+
+def test_the_plan_says_that_nobody_starts(kim: AnalysisData) -> None:
+    table = starts(kim)["tacrolimus_starts"].frame
+    assert table["statistic"].tolist() == ["count"] * 5 + ["log_hazard_ratio"]
+    assert "nobody starts tacrolimus during follow-up" in table["note"].iloc[-1]
+
+
+def test_the_plan_compares_late_starters(kim: AnalysisData) -> None:
+    others = kim.event_free[kim.event_free["arm"] == "no_tacrolimus"].sort_values("patient_id")
+    early = others.loc[others["years"] > 0.8, "patient_id"].iloc[::3]
+    one = kim.cohort.treatments.iloc[[0]].drop(columns=["patient_id", "drug", "start_day"])
+    days = pd.DataFrame({"patient_id": early, "drug": "tacrolimus", "start_day": 20 + 11 * np.arange(len(early))})
+    added = days.merge(one, how="cross")[kim.cohort.treatments.columns]
+    treatments = pd.concat([kim.cohort.treatments, added], ignore_index=True)
+    table = starts(replace(kim, cohort=replace(kim.cohort, treatments=treatments)))["tacrolimus_starts"].frame
+    hazards = table[table["statistic"] == "log_hazard_ratio"]
+    assert hazards["population"].tolist() == [
+        "naive", "landmark", "landmark", "time-varying start", "sequential trials", "clones",
+    ]  # fmt: skip
+    assert hazards["std_error"].notna().all()
+    assert not (table["statistic"] == "none").any()
 
 
 def test_starts_are_read_from_the_exposure_rows(kim: AnalysisData) -> None:
