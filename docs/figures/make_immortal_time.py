@@ -19,7 +19,8 @@ axes = plot_start_estimates(
 svg = figure_svg(
     axes,
     name="immortal-time",
-    description="Mean estimated hazard ratio of starting a treatment that does nothing: 0.4 to 0.55 if whoever ever "
-    "starts counts as treated, near 1 in sequential trials, clones and time-varying exposure with the latest state",
+    description="Mean estimated hazard ratio of starting a treatment that does nothing: about 0.4 to 0.55 if whoever "
+    "ever starts counts as treated, near 1 in sequential trials, clones, and time-varying exposure with the "
+    "latest state",
 )
 Path(__file__).with_name("immortal_time.svg").write_text(svg, encoding="utf-8", newline="\n")
