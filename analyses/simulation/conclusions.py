@@ -37,11 +37,15 @@ class Conclusion:
 def monte_carlo_band(replicates: float, share: float = NOMINAL) -> float:
     """Return how far a share seen in so many replicates may lie from ``share`` and still agree with it.
 
+    Infinitely far, where there are none.
+
     Examples
     --------
     >>> round(monte_carlo_band(1000), 3)
     0.018
     """
+    if not replicates:
+        return float("inf")
     return float(normal_quantile(MONTE_CARLO_LEVEL) * np.sqrt(share * (1 - share) / replicates))
 
 
@@ -70,6 +74,12 @@ def conclusions(table: ResultTable) -> tuple[Conclusion, ...]:
 
 def _sentences(rows: pd.DataFrame) -> Iterator[str]:
     coverage = _of(rows, "coverage", "effect")
+    silent = (coverage["n"] == 0).to_numpy(dtype=bool)
+    for name, mine in coverage[silent].groupby("group", sort=True):
+        yield f"No estimate in any cohort at strength {_listed(mine['strength'].tolist())}: {name}."
+    coverage = coverage[~silent]
+    if not len(coverage):
+        return
     strengths = sorted(coverage["strength"].unique())
     everywhere, sometimes, never = [], [], []
     for name, mine in coverage.groupby("group", sort=True):

@@ -92,9 +92,11 @@ def immortal_time_conclusions(table: ResultTable) -> Iterator[str]:
         where = f"n = {float(str(size)):,.0f}, strength {float(str(strength)):g}"
         ratios = "; ".join(f"{name} ({math.exp(value):.2f})" for name, value in clear["estimate"].items())
         lost = "; ".join(f"{name} ({100 * value:.0f} %)" for name, value in low["estimate"].items())
+        silent = "; ".join(bias.index[(bias["n"] == 0).to_numpy(dtype=bool)])
         yield (
             f"{where}: a bias beyond Monte Carlo error, with the factor by which the hazard ratio is off: "
             f"{ratios or 'none'}. Coverage below 95 %: {lost or 'none'}."
+            + (f" No estimate in any cohort: {silent}." if silent else "")
         )
 
 

@@ -74,6 +74,8 @@ def test_a_method_that_refuses_a_cohort_is_a_failure(sampler: LateStartSampler) 
     assert found.loc[found["estimator"].str.startswith("landmark"), "note"].str.contains("state_at_entry").all()
     failed = immortal_time_performance(found).frame.query("statistic == 'failure'")
     assert failed["estimate"].eq(1.0).all()
+    (said,) = immortal_time_conclusions(immortal_time_performance(found))
+    assert said.endswith(f"Coverage below 95 %: none. No estimate in any cohort: {'; '.join(sorted(NAMES))}.")
 
 
 def test_conclusions_name_what_is_biased() -> None:

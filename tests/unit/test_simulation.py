@@ -16,7 +16,7 @@ from analyses.longitudinal import marginal_response
 from analyses.propensity import fit_propensity
 from analyses.response import compare_rates
 from analyses.simulation import METHODS, Setting, SimulationPlan, run_simulation, simulation_performance
-from analyses.simulation.conclusions import conclusions
+from analyses.simulation.conclusions import conclusions, monte_carlo_band
 from analyses.simulation.methods import Estimate, Method, Target, apply_method
 from analyses.simulation.page import SimulationFacts, simulation_page
 from analyses.simulation.performance import setting_columns
@@ -408,3 +408,19 @@ def test_the_page_is_whole_and_the_same_every_time() -> None:
     assert "IPW, measured (70.0 to 90.0 %)" in page
     assert facts.command in page
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_method_without_any_estimate_is_said_to_have_none() -> None:
+    lacking = dict.fromkeys(("estimate", "std_error", "conf_low", "conf_high", "p_value"), np.nan)
+    known = {"estimate": 0.1, "std_error": 0.2, "conf_low": -0.3, "conf_high": 0.5, "p_value": 0.6}
+    rows = [
+        {"strength": 1.0, "patients": 60, "world": world, "target": "risk_difference", "estimator": name, "truth": 0.0}
+        | numbers
+        for world in ("effect", "null")
+        for name, numbers in (("silent", lacking), ("crude", known))
+        for _ in range(2)
+    ]
+    (said,) = conclusions(simulation_performance(pd.DataFrame(rows)))
+    assert said.sentences[0] == "No estimate in any cohort at strength 1: silent."
+    assert all("silent" not in sentence for sentence in said.sentences[1:])
+    assert monte_carlo_band(0) == np.inf
