@@ -65,7 +65,7 @@ def test_the_report_asks_whether_the_cohort_is_realistic(reproduction: Path) -> 
     section = page[page.index('<section id="realism"') :].split("</section>")[0]
     assert section.count("<figure>") == 4
     assert "Borrowed are the ranges" in section
-    assert len(page.encode()) < 1_900_000
+    assert len(page.encode()) < 2_500_000
     provenance = pd.read_parquet(reproduction / "results" / "provenance.parquet")
     assert (provenance["set"] == "RealismRanges").sum() > 25
     realism = ResultTable.read(reproduction / "results" / "realism.parquet").frame
