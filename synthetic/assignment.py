@@ -76,8 +76,9 @@ def arm_probabilities(logit: FloatArray, intercepts: FloatArray, tacrolimus: Boo
     intercepts, tacrolimus
         Constant of each arm and whether it takes tacrolimus, shape ``(arms,)``.
     """
-    odds = np.exp(intercepts + np.where(tacrolimus, logit[:, None], 0.0))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+    # Arm by arm, so that the values of many patients stand together.
+    odds = np.exp(intercepts[:, None] + np.where(tacrolimus[:, None], logit, 0.0))
+    return np.ascontiguousarray((odds / odds.sum(axis=0)).T)
 
 
 def draw_assigned(

@@ -131,5 +131,5 @@ def _assign(size: int, setting: Setting, own: SeedTree) -> AssignedBaseline:
     logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
     probability = arm_probabilities(logit, setting.calibration.intercepts, design.tacrolimus)
     uniform = own.child("assignment").generator().random(size)
-    arm = (uniform[:, None] >= np.cumsum(probability, axis=1)[:, :-1]).sum(axis=1)
+    arm = np.count_nonzero(uniform >= np.cumsum(probability.T, axis=0)[:-1], axis=0)
     return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, np.ones(1, dtype=np.int64))

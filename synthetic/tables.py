@@ -68,7 +68,7 @@ def patients_columns(story: Story, design: Design) -> Columns:
         "hydroxychloroquine": treatment.hydroxychloroquine,
         "raas_inhibitor": treatment.raas_inhibitor,
         "follow_up_days": attendance.follow_up_days,
-        "end_reason": Coded.of(attendance.end_reason, EndReason),
+        "end_reason": Coded(attendance.end_reason, names_of(EndReason)),
     }
 
 
