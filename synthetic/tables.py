@@ -36,7 +36,7 @@ from synthetic.setting import Setting
 from synthetic.story import Story
 from synthetic.treatment_rows import treatment_rows
 from synthetic.treatments import tacrolimus_trough
-from synthetic.truth import potential_outcomes
+from synthetic.truth import OwnCourse, potential_outcomes
 from synthetic.visits import UNSCHEDULED, printed_egfr
 
 FloatArray = npt.NDArray[np.float64]
@@ -161,8 +161,9 @@ def truth_columns(story: Story, setting: Setting) -> dict[str, Columns]:
     assigned, attendance, months = story.assigned, story.attendance, design.months
     size, arms, visits = len(story.ids), len(design.arms), len(months)
     probability = arm_probabilities(assigned.logit, calibration.intercepts, design.tacrolimus)
+    own = None if story.walked is None else OwnCourse(assigned.arm, story.walked)
     outcomes = potential_outcomes(
-        assigned.baseline, story.noise, attendance.visit_day, attendance.death_day, calibration, setting.model
+        assigned.baseline, story.noise, attendance.visit_day, attendance.death_day, calibration, setting.model, own
     )
     everybody, each_arm, names = np.arange(size), np.arange(arms), design.arms.tolist()
     return {
