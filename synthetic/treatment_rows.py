@@ -90,24 +90,26 @@ def treatment_rows(
 def _in_order(spells: list[_Spell], taper: TreatmentRows, size: int) -> TreatmentRows:
     """Put every row where the order by patient, drug, phase and day has it, without sorting."""
     keys = sorted([*(spell.key for spell in spells), _TAPER])
-    counts = np.zeros((size, len(keys)), dtype=np.int32)
+    # One row a key, so that the values of many patients stand together.
+    counts = np.zeros((len(keys), size), dtype=np.int32)
     for spell in spells:
-        counts[:, keys.index(spell.key)] = spell.who
+        counts[keys.index(spell.key)] = spell.who
     of_taper = np.bincount(taper.patient, minlength=size)
-    counts[:, keys.index(_TAPER)] = of_taper
-    starts = np.cumsum(counts, dtype=np.int32).reshape(counts.shape) - counts
+    counts[keys.index(_TAPER)] = of_taper
+    of_patient = counts.sum(axis=0, dtype=np.int32)
+    starts = np.cumsum(counts, axis=0, dtype=np.int32) - counts + (np.cumsum(of_patient, dtype=np.int32) - of_patient)
     nth = np.arange(len(taper.patient)) - np.repeat(np.cumsum(of_taper) - of_taper, of_taper)
-    place = starts[taper.patient, keys.index(_TAPER)] + nth
-    rows = _empty_rows(np.repeat(np.arange(size, dtype=np.int32), counts.sum(axis=1)))
+    place = starts[keys.index(_TAPER)].take(taper.patient) + nth
+    rows = _empty_rows(np.repeat(np.arange(size, dtype=np.int32), of_patient))
     for name in _FILLED:
         getattr(rows, name)[place] = getattr(taper, name)
     for spell in spells:
         patient = np.flatnonzero(spell.who)
-        place = starts[patient, keys.index(spell.key)]
+        place = starts[keys.index(spell.key)].take(patient)
         rows.drug[place] = position_of(spell.drug)
         rows.phase[place] = position_of(spell.phase)
         for name in ("start_day", "stop_day", "dose", "stop_reason"):
-            getattr(rows, name)[place] = getattr(spell, name)[patient]
+            getattr(rows, name)[place] = getattr(spell, name).take(patient)
     return rows
 
 

@@ -290,7 +290,7 @@ class VisitWriter:
             self._baseline.latent_severity[patient],
             self._baseline.female[patient],
             self._shift[patient] + lift,
-            self._baseline.laboratory_level.take(patient, axis=1, mode="clip"),
+            self._baseline.laboratory_level.take(patient, axis=1, mode="wrap"),
         )
         return draw_secondary(upcr, own, self._model.laboratory, random or self._random)
 
