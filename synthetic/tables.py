@@ -165,7 +165,7 @@ def truth_columns(story: Story, setting: Setting) -> dict[str, Columns]:
     outcomes = potential_outcomes(
         assigned.baseline, story.noise, attendance.visit_day, attendance.death_day, calibration, setting.model, own
     )
-    everybody, each_arm, names = np.arange(size), np.arange(arms), design.arms.tolist()
+    everybody, each_arm, names = np.arange(size), np.arange(arms, dtype=np.int8), design.arms.tolist()
     return {
         "truth_patients": {
             "patient_id": Identifiers(everybody, story.ids),
@@ -175,7 +175,7 @@ def truth_columns(story: Story, setting: Setting) -> dict[str, Columns]:
         "truth_responses": {
             "patient_id": Identifiers(np.repeat(everybody, arms * visits), story.ids),
             "arm": Coded(np.tile(np.repeat(each_arm, visits), size), names),
-            "visit_month": np.tile(months, size * arms),
+            "visit_month": np.tile(months.astype(np.int32), size * arms),
             "response": Coded(outcomes.state.transpose(1, 0, 2).ravel(), _RESPONSES),
         },
         "truth_outcomes": {

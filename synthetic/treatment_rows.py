@@ -125,28 +125,27 @@ def _empty_rows(patient: WholeArray) -> TreatmentRows:
 
 def prednisolone_rows(visits: VisitRows, dose: FloatArray, follow_up_days: IntArray) -> TreatmentRows:
     """Turn the doses at visits into spells of one dose each, up to the day before the visit that changes it."""
-    new_patient = np.concatenate([[True], visits.patient[1:] != visits.patient[:-1]])
-    changed = np.flatnonzero(new_patient | np.concatenate([[True], dose[1:] != dose[:-1]]))
-    patient = visits.patient[changed]
-    followed = np.concatenate([patient[1:] == patient[:-1], [False]])
-    next_day = np.concatenate([visits.day[changed][1:], [0]])
-    next_dose = np.concatenate([dose[changed][1:], [0.0]])
-    stop = np.where(followed, next_day - 1, follow_up_days[patient])
+    changing = np.ones(len(dose), dtype=bool)
+    changing[1:] = (visits.patient[1:] != visits.patient[:-1]) | (dose[1:] != dose[:-1])
+    changed = np.flatnonzero(changing)
+    patient, day, dose = (values.take(changed) for values in (visits.patient, visits.day, dose))
+    taken = np.flatnonzero(dose > 0)
+    following = np.minimum(taken + 1, len(dose) - 1)
+    who = patient.take(taken)
+    followed = (patient.take(following) == who) & (following > taken)
     reason = np.where(
-        ~followed,
+        followed,
+        np.where(dose.take(following) > 0, position_of(StopReason.DOSE_CHANGED), position_of(StopReason.REMISSION)),
         position_of(StopReason.ONGOING),
-        np.where(next_dose > 0, position_of(StopReason.DOSE_CHANGED), position_of(StopReason.REMISSION)),
     )
-    taken = dose[changed] > 0
-    size = int(taken.sum())
     return TreatmentRows(
-        patient[taken],
-        np.full(size, position_of(Drug.PREDNISOLONE)),
-        np.full(size, position_of(Phase.MAINTENANCE)),
-        visits.day[changed][taken],
-        stop[taken],
-        dose[changed][taken],
-        reason[taken],
+        who,
+        np.full(len(taken), position_of(Drug.PREDNISOLONE)),
+        np.full(len(taken), position_of(Phase.MAINTENANCE)),
+        day.take(taken),
+        np.where(followed, day.take(following) - 1, follow_up_days.take(who)),
+        dose.take(taken),
+        reason,
     )
 
 

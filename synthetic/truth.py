@@ -6,6 +6,7 @@ That they share their noise is an assumption no data can check: only marginal es
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,15 +75,17 @@ def potential_outcomes(
     flare, failure = np.empty((arms, size), dtype=np.int64), np.empty((arms, size), dtype=np.int64)
     alive_until = np.where(death_day == NO_DAY, _NEVER, death_day)
 
-    def put(course: Course, arm: int, who: BoolArray | bool) -> None:
-        for visit in range(visits):
-            np.copyto(state[arm, visit], course.state[:, visit], where=who, casting="same_kind")
-        np.copyto(flare[arm], _before(alive_until, first_flare(course.flare_day)), where=who)
-        np.copyto(failure[arm], _before(alive_until, course.failure_day), where=who)
+    def put(course: Course, members: Mapping[int, BoolArray | bool]) -> None:
+        states = course.state.T.astype(np.int8)
+        flares = _before(alive_until, first_flare(course.flare_day))
+        failures = _before(alive_until, course.failure_day)
+        for arm, who in members.items():
+            for values, found in ((state, states), (flare, flares), (failure, failures)):
+                np.copyto(values[arm], found, where=who)
 
     if own is None:
         for arm, hazards in enumerate(calibration.hazards_of_arms(covariates, model)):
-            put(walk_course(noise, hazards, visit_day, calibration.cut(arm), model.course), arm, True)
+            put(walk_course(noise, hazards, visit_day, calibration.cut(arm), model.course), {arm: True})
     else:
         # Every other arm in turn: that of the patient, the next, and so on.
         for turn in range(arms):
@@ -90,8 +93,7 @@ def potential_outcomes(
             if turn:
                 hazards = calibration.hazards(covariates, mine, model)
                 course = walk_course(noise, hazards, visit_day, calibration.cut(mine), model.course)
-            for arm in range(arms):
-                put(course, arm, mine == arm)
+            put(course, {arm: mine == arm for arm in range(arms)})
     return PotentialOutcomes(state.transpose(0, 2, 1), flare, failure, death_day)
 
 
