@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -10,12 +11,34 @@ import numpy.typing as npt
 
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
+from synthetic.coarse import Noise
 from synthetic.model import AssignmentModel, PatientModel
 
 FloatArray = npt.NDArray[np.float64]
 
 _ROUNDING = 1e-9
 """Room left to rounding where candidates are ruled out by a bound, before the test itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearCandidates:
+    """``p`` candidate arms that may look as print says.
+
+    ``place`` among the candidates of their ``replicate``, each of shape ``(p,)``; of ``m`` covariates, each of shape
+    ``(m, p)``: sums and sums of ``squares`` over the treated, and whether they have two values only.
+    """
+
+    place: IntArray
+    replicate: IntArray
+    total: FloatArray
+    squares: FloatArray
+    binary: BoolArray
+
+    @classmethod
+    def joined(cls, parts: Sequence[NearCandidates]) -> NearCandidates:
+        """Join candidates of one replicate or several."""
+        names = ("place", "replicate", "total", "squares", "binary")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,60 +68,54 @@ class ArmComparison:
         """
         compared = {"pure class V": baseline.class_v.astype(np.float64), **_compared(baseline, model)}
         columns = np.stack(list(compared.values())).reshape(len(compared), replicates, -1)
-        varies = columns.min(axis=2) < columns.max(axis=2)
+        lowest, highest = columns.min(axis=2, keepdims=True), columns.max(axis=2, keepdims=True)
+        binary = ((columns == lowest) | (columns == highest)).all(axis=2)
+        varies = (lowest < highest)[:, :, 0]
         varying = varies.all(axis=0)
         # Replicates in which something does not vary are never asked about; their values are of no meaning.
-        values = _standardised(columns.transpose(1, 0, 2), varying)
-        lowest, highest = values.min(axis=2, keepdims=True), values.max(axis=2, keepdims=True)
+        values = _standardised(columns, varying)
+        class_v = baseline.class_v.reshape(replicates, -1)
         return cls(
-            class_v=baseline.class_v.reshape(replicates, -1),
-            enough=_significantly_many(values[:, 0], columns[0] > 0, treated, model.assignment.balance_alpha),
-            values=values[:, 1:],
-            binary=((values == lowest) | (values == highest)).all(axis=2)[:, 1:],
+            class_v=class_v,
+            enough=_significantly_many(values[0], class_v, treated, model.assignment.balance_alpha),
+            values=values[1:].transpose(1, 0, 2),
+            binary=binary[1:].T,
             varying=varying,
             constant=tuple(name for name, some in zip(compared, varies.any(axis=1), strict=True) if not some),
             treated=treated,
             rule=model.assignment,
         )
 
-    def promising(self, replicate: int, reluctance: FloatArray) -> IntArray:
+    def promising(self, replicate: int, reluctance: Noise) -> IntArray:
         """Return the candidates with enough pure class V among the ``treated`` who are least reluctant.
 
-        ``reluctance`` has shape ``(n, k)``. Nobody is dealt an arm for it: the last of as many patients with class V
+        ``reluctance`` has shape ``(k, n)``. Nobody is dealt an arm for it: the last of as many patients with class V
         as are enough must be among the treated.
         """
         enough = int(self.enough[replicate].argmax())
-        of_class_v = reluctance[self.class_v[replicate]]
-        if not self.enough[replicate, enough] or len(of_class_v) < enough:
+        of_class_v = reluctance.take(np.flatnonzero(self.class_v[replicate]), axis=1)
+        if not self.enough[replicate, enough] or of_class_v.shape[1] < enough:
             return np.empty(0, dtype=np.int64)
-        last = np.partition(of_class_v.T, enough - 1, axis=1)[:, enough - 1]
-        return np.flatnonzero(np.count_nonzero(reluctance <= last, axis=0) <= self.treated)
+        of_class_v.partition(enough - 1, axis=1)
+        before = np.count_nonzero(reluctance <= of_class_v[:, [enough - 1]], axis=1)
+        return np.flatnonzero(before <= self.treated)
 
-    def met(self, replicate: int, tacrolimus: BoolArray) -> BoolArray:
-        """Return which candidate arms of a replicate look as the paper says, shape ``(k,)``.
+    def near(self, replicate: int, tacrolimus: BoolArray) -> NearCandidates:
+        """Return the candidates with significantly many pure class V and no covariate that must differ too much.
 
-        Pure class V is significantly more frequent on tacrolimus (Pearson chi-square, no continuity correction); no
-        other covariate differs significantly (Welch t for numbers, Pearson for yes/no covariates) or by more than the
-        cap on the standardised mean difference. What rejects most at least cost is asked first, and the rest of the
-        candidates that are left.
-
-        Parameters
-        ----------
-        replicate
-            One that is varying.
-        tacrolimus
-            Candidates, shape ``(n, k)``, each with ``treated`` patients.
+        ``tacrolimus`` has shape ``(k, n)``. Class V is compared by the Pearson chi-square without continuity
+        correction; of the others a sum over the treated is looked at, which rejects most at least cost.
         """
-        number = np.count_nonzero(tacrolimus[self.class_v[replicate]], axis=0)
-        left = np.flatnonzero(self.enough[replicate, number])
+        number = np.count_nonzero(tacrolimus[:, self.class_v[replicate]], axis=1)
+        as_many = tacrolimus.sum(axis=1) == self.treated
+        left = np.flatnonzero(as_many & self.enough[replicate].take(number, mode="clip"))
         values = self.values[replicate]
-        on = tacrolimus[:, left].astype(np.float64)
+        on = tacrolimus[left].T.astype(np.float64)
         total = values @ on
         near = np.flatnonzero((np.abs(total) <= self._largest_total).all(axis=0))
-        similar = self._similar(total[:, near], values**2 @ on[:, near], self.binary[replicate])
-        met = np.zeros(tacrolimus.shape[1], dtype=bool)
-        met[left[near[similar]]] = True
-        return met
+        squares = values**2 @ on[:, near]
+        binary = np.broadcast_to(self.binary[replicate][:, None], squares.shape)
+        return NearCandidates(left[near], np.full(len(near), replicate), total[:, near], squares, binary)
 
     @property
     def _largest_total(self) -> float:
@@ -108,10 +125,15 @@ class ArmComparison:
         largest_variance = size / (2 * (min(n1, n0) - 1))
         return float(self.rule.smd_cap * sqrt(largest_variance) / (1 / n1 + 1 / n0) * (1 + _ROUNDING))
 
-    def _similar(self, total: FloatArray, squares: FloatArray, binary: BoolArray) -> BoolArray:
-        """Return whether no covariate differs, given sums and sums of squares over the treated, shape ``(m, p)``."""
+    def similar(self, candidates: NearCandidates) -> BoolArray:
+        """Return which candidates look as the paper says, shape ``(p,)``.
+
+        No covariate differs significantly (Welch t for numbers, Pearson for yes/no covariates) or by more than the cap
+        on the standardised mean difference.
+        """
         from scipy.special import chdtrc, ndtri, stdtr
 
+        total, squares = candidates.total, candidates.squares
         size = self.values.shape[2]
         n1, n0 = self.treated, size - self.treated
         # The values sum to zero and their squares to the number of patients, so the other arm follows from the treated.
@@ -129,6 +151,7 @@ class ArmComparison:
         degrees = error[far] ** 2 / ((v1[far] / n1) ** 2 / (n1 - 1) + (v0[far] / n0) ** 2 / (n0 - 1))
         p_value[far] = 2 * stdtr(degrees, -t[far])
         # The values have variance one over both arms together, so this is the chi-square of the two-by-two table.
+        binary = candidates.binary[:, similar]
         p_value[binary] = chdtrc(1, difference[binary] ** 2 / (1 / n1 + 1 / n0))
         similar[similar] = (p_value >= self.rule.balance_alpha).all(axis=0)
         return np.asarray(similar)
@@ -161,7 +184,7 @@ def _significantly_many(values: FloatArray, having: BoolArray, treated: int, alp
 
 
 def _standardised(values: FloatArray, varying: BoolArray) -> FloatArray:
-    """Return values, shape ``(r, m, n)``, with mean zero and variance one in each replicate that is ``varying``."""
+    """Return values, shape ``(m, r, n)``, with mean zero and variance one in each replicate that is ``varying``."""
     spread = values.std(axis=2, keepdims=True)
-    spread[~varying] = 1.0
+    spread[:, ~varying] = 1.0
     return np.asarray((values - values.mean(axis=2, keepdims=True)) / spread)

@@ -142,7 +142,7 @@ def attendance_by_chance(
     death_day = mortality.day_after(np.zeros(size, dtype=np.int64), visit_day, leaving.death, random)
     alive = np.where(death_day == NO_DAY, np.iinfo(np.int64).max, death_day)
     left, _ = _end_by_last_visit(by_leaving, visit_day, plan, random)
-    last = np.minimum(by_leaving, np.count_nonzero(visit_day.T < alive, axis=0) - 1)
+    last = np.minimum(by_leaving, np.count_nonzero(alive > visit_day.T, axis=0) - 1)
     end = np.minimum(left, alive)
     reason = np.where(by_leaving == len(months) - 1, _COMPLETED, _early_reason(size, parts.calendar, random))
     reason = np.where(alive <= left, _DEATH, reason)

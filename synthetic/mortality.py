@@ -52,7 +52,7 @@ class Mortality:
         size, visits = visit_day.shape
         start = np.concatenate([np.zeros((1, size), dtype=np.int64), visit_day.T])
         level = np.concatenate([[0.0], self.cumulative])
-        here = np.minimum(np.count_nonzero(visit_day.T <= day, axis=0), visits - 1)
+        here = np.minimum(np.count_nonzero(day >= visit_day.T, axis=0), visits - 1)
         rows = np.arange(size)
         begin = start[here, rows]
         length = start[here + 1, rows] - begin

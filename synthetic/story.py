@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from cohort.response import IntArray
 from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline
 from synthetic.calendar import Attendance, Leaving
-from synthetic.coarse import NoiseSource
+from synthetic.coarse import NoiseSource, Source, as_it_is
 from synthetic.course import Course, CourseNoise, poor_outcome_hazard_ratio
 from synthetic.design import Design
 from synthetic.events import EventRows, adverse_event_rows, doubling_rows, first_day, join_events, renal_rows
@@ -33,13 +32,6 @@ from synthetic.treatments import (
 from synthetic.visits import FlareRows, VisitRows, VisitWriter, write_visits
 
 RowRecord = TypeVar("RowRecord", VisitRows, EventRows)
-Source: TypeAlias = Callable[[np.random.Generator], NoiseSource]
-"""Makes of a generator what laboratory values, doses and adverse events are drawn from."""
-
-
-def as_it_is(generator: np.random.Generator) -> NoiseSource:
-    """Draw from the generator itself."""
-    return generator
 
 
 @dataclass(frozen=True, slots=True)
