@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -179,11 +179,9 @@ def _draw_candidates(
         odds = _reluctance(mine, random)
         if not comparison.varying[row]:
             continue
-        promising = comparison.promising(row, odds)
-        tacrolimus = _least(odds.take(promising, axis=0), treated)
-        some = comparison.near(row, tacrolimus)
-        on.append(tacrolimus[some.place])
-        near.append(replace(some, place=promising[some.place]))
+        tacrolimus = _least(odds, treated)
+        near.append(comparison.near(row, tacrolimus))
+        on.append(tacrolimus[near[-1].place])
     candidates = NearCandidates.joined(near)
     accepted = np.flatnonzero(comparison.similar(candidates))
     if not accepted.size:

@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Baseline
-from synthetic.coarse import Noise
 from synthetic.model import AssignmentModel, PatientModel
 
 FloatArray = npt.NDArray[np.float64]
 
+_COARSE = 1e-3
+"""Room left to numbers of 32 bits."""
+_FIRST_FEW = 12
 _ROUNDING = 1e-9
 """Room left to rounding where candidates are ruled out by a bound, before the test itself."""
 
@@ -47,13 +49,15 @@ class ArmComparison:
 
     ``class_v``, shape ``(r, n)``, marks pure class V; ``enough``, shape ``(r, n1 + 1)``, says how many of them among
     the ``n1`` treated are significantly many. ``values``, shape ``(r, m, n)``, are the covariates that must be
-    similar, with mean zero and variance one in each replicate; ``binary``, shape ``(r, m)``, says which have two
+    similar, with mean zero and variance one in each replicate, ``screened`` the same in 32 bits;
+    ``binary``, shape ``(r, m)``, says which have two
     values only. Replicates that are not ``varying``, shape ``(r,)``, have a covariate that is the same for everybody.
     """
 
     class_v: BoolArray
     enough: BoolArray
     values: FloatArray
+    screened: npt.NDArray[np.float32]
     binary: BoolArray
     varying: BoolArray
     constant: tuple[str, ...]
@@ -69,7 +73,6 @@ class ArmComparison:
         compared = {"pure class V": baseline.class_v.astype(np.float64), **_compared(baseline, model)}
         columns = np.stack(list(compared.values())).reshape(len(compared), replicates, -1)
         lowest, highest = columns.min(axis=2, keepdims=True), columns.max(axis=2, keepdims=True)
-        binary = ((columns == lowest) | (columns == highest)).all(axis=2)
         varies = (lowest < highest)[:, :, 0]
         varying = varies.all(axis=0)
         # Replicates in which something does not vary are never asked about; their values are of no meaning.
@@ -79,43 +82,34 @@ class ArmComparison:
             class_v=class_v,
             enough=_significantly_many(values[0], class_v, treated, model.assignment.balance_alpha),
             values=values[1:].transpose(1, 0, 2),
-            binary=binary[1:].T,
+            screened=values[1:].transpose(1, 0, 2).astype(np.float32),
+            binary=_two_valued(columns, lowest, highest)[1:].T,
             varying=varying,
             constant=tuple(name for name, some in zip(compared, varies.any(axis=1), strict=True) if not some),
             treated=treated,
             rule=model.assignment,
         )
 
-    def promising(self, replicate: int, reluctance: Noise) -> IntArray:
-        """Return the candidates with enough pure class V among the ``treated`` who are least reluctant.
-
-        ``reluctance`` has shape ``(k, n)``. Nobody is dealt an arm for it: the last of as many patients with class V
-        as are enough must be among the treated.
-        """
-        enough = int(self.enough[replicate].argmax())
-        of_class_v = reluctance.take(np.flatnonzero(self.class_v[replicate]), axis=1)
-        if not self.enough[replicate, enough] or of_class_v.shape[1] < enough:
-            return np.empty(0, dtype=np.int64)
-        of_class_v.partition(enough - 1, axis=1)
-        before = np.count_nonzero(reluctance <= of_class_v[:, [enough - 1]], axis=1)
-        return np.flatnonzero(before <= self.treated)
-
     def near(self, replicate: int, tacrolimus: BoolArray) -> NearCandidates:
         """Return the candidates with significantly many pure class V and no covariate that must differ too much.
 
         ``tacrolimus`` has shape ``(k, n)``. Class V is compared by the Pearson chi-square without continuity
-        correction; of the others a sum over the treated is looked at, which rejects most at least cost.
+        correction; of the others a sum over the treated is looked at, which rejects most at least cost: first in
+        numbers of 32 bits, then exactly.
         """
-        number = np.count_nonzero(tacrolimus[:, self.class_v[replicate]], axis=1)
-        as_many = tacrolimus.sum(axis=1) == self.treated
-        left = np.flatnonzero(as_many & self.enough[replicate].take(number, mode="clip"))
         values = self.values[replicate]
+        total = self.screened[replicate] @ tacrolimus.astype(np.float32).T
+        left = np.flatnonzero((np.abs(total) <= self._largest_total * (1 + _COARSE)).all(axis=0))
+        candidates = tacrolimus[left]
+        number = np.count_nonzero(candidates & self.class_v[replicate], axis=1)
+        as_many = np.count_nonzero(candidates, axis=1) == self.treated
+        left = left[as_many & self.enough[replicate].take(number, mode="clip")]
         on = tacrolimus[left].T.astype(np.float64)
-        total = values @ on
-        near = np.flatnonzero((np.abs(total) <= self._largest_total).all(axis=0))
+        exact = values @ on
+        near = np.flatnonzero((np.abs(exact) <= self._largest_total).all(axis=0))
         squares = values**2 @ on[:, near]
         binary = np.broadcast_to(self.binary[replicate][:, None], squares.shape)
-        return NearCandidates(left[near], np.full(len(near), replicate), total[:, near], squares, binary)
+        return NearCandidates(left[near], np.full(len(near), replicate), exact[:, near], squares, binary)
 
     @property
     def _largest_total(self) -> float:
@@ -174,17 +168,34 @@ def _significantly_many(values: FloatArray, having: BoolArray, treated: int, alp
 
     ``values`` are those of ``having``, shape ``(r, n)``, with mean zero and variance one.
     """
-    from scipy.special import chdtrc
+    from scipy.special import chdtri
 
     n1, n0 = treated, having.shape[1] - treated
     lowest, highest = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
     number = np.arange(n1 + 1)
     excess = (lowest * (n1 - number) + highest * number) * (1 / n1 + 1 / n0)
-    return np.asarray((excess > 0) & (chdtrc(1, excess**2 / (1 / n1 + 1 / n0)) < alpha))
+    return np.asarray((excess > 0) & (excess**2 / (1 / n1 + 1 / n0) > chdtri(1, alpha)))
 
 
 def _standardised(values: FloatArray, varying: BoolArray) -> FloatArray:
     """Return values, shape ``(m, r, n)``, with mean zero and variance one in each replicate that is ``varying``."""
-    spread = values.std(axis=2, keepdims=True)
+    centred = values - values.mean(axis=2, keepdims=True)
+    spread = np.sqrt(np.einsum("mrn,mrn->mr", centred, centred) / values.shape[2])
     spread[:, ~varying] = 1.0
-    return np.asarray((values - values.mean(axis=2, keepdims=True)) / spread)
+    centred /= spread[:, :, None]
+    return np.asarray(centred)
+
+
+def _two_valued(columns: FloatArray, lowest: FloatArray, highest: FloatArray) -> BoolArray:
+    """Return which columns, shape ``(m, r, n)``, hold two values only in each replicate, shape ``(m, r)``."""
+
+    def extreme(some: IntArray, patients: slice) -> BoolArray:
+        values = columns[some, :, patients]
+        return np.asarray(((values == lowest[some]) | (values == highest[some])).all(axis=2))
+
+    everything = np.arange(len(columns))
+    # Few patients tell most columns apart.
+    found = extreme(everything, slice(_FIRST_FEW))
+    possible = np.flatnonzero(found.any(axis=1))
+    found[possible] = extreme(possible, slice(None))
+    return found
