@@ -63,7 +63,7 @@ class SeedTree:
         """Return a fresh generator of this node's stream; each call starts the stream anew."""
         text = "/".join((str(self.seed), *self.path)).encode()
         digest = hashlib.blake2b(text, digest_size=16, person=b"lncohort-seed").digest()
-        return np.random.Generator(np.random.Philox(_Key(digest)))
+        return np.random.Generator(np.random.Philox(_Key(digest)))  # type: ignore[arg-type]  # the stubs know one kind only
 
 
 class _Key(ISeedSequence):
@@ -72,6 +72,6 @@ class _Key(ISeedSequence):
     def __init__(self, digest: bytes) -> None:
         self._key = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
-    def generate_state(self, n_words: int, dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
+    def generate_state(self, _n_words: int, _dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
         """Return the key."""
         return self._key

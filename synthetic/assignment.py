@@ -10,7 +10,7 @@ import numpy.typing as npt
 from cohort.errors import CalibrationError
 from cohort.response import BoolArray, IntArray
 from cohort.seeds import SeedTree
-from synthetic.balance import ArmComparison, NearCandidates
+from synthetic.balance import ArmComparison
 from synthetic.baseline import Baseline, Covariates, draw_baseline
 from synthetic.coarse import CoarseNoise, Noise, NoiseSource, Source, as_it_is
 from synthetic.design import Design
@@ -172,25 +172,25 @@ def _draw_candidates(
     if not comparison.varying.any():
         return _Accepted(np.empty(0, dtype=np.int64), None, list(comparison.constant))
     random = source(tree.child("arms", batch).generator())
-    near: list[NearCandidates] = []
+    place: list[IntArray] = []
     on: list[BoolArray] = []
+    varying = np.flatnonzero(comparison.varying)
     # One replicate after the other: its candidates fit into the processor's cache.
     for row, mine in enumerate(logit.reshape(replicates, total)):
         odds = _reluctance(mine, random)
         if not comparison.varying[row]:
             continue
         tacrolimus = _least(odds, treated)
-        near.append(comparison.near(row, tacrolimus))
-        on.append(tacrolimus[near[-1].place])
-    candidates = NearCandidates.joined(near)
-    accepted = np.flatnonzero(comparison.similar(candidates))
-    if not accepted.size:
+        place.append(comparison.near(row, tacrolimus))
+        on.append(tacrolimus[place[-1]])
+    which, near = np.repeat(varying, [len(some) for some in place]), np.concatenate(on)
+    met = np.flatnonzero(comparison.met(which, near))
+    if not met.size:
         return _Accepted(np.empty(0, dtype=np.int64), None, [])
-    found, first = np.unique(candidates.replicate[accepted], return_index=True)
-    chosen = accepted[first]
+    found, first = np.unique(which[met], return_index=True)
     patients = patients_of(found, total)
-    taking = np.concatenate(on)[chosen].ravel()
-    draws = (batch - 1) * _BATCH + candidates.place[chosen] + 1
+    taking = near[met[first]].ravel()
+    draws = (batch - 1) * _BATCH + np.concatenate(place)[met[first]] + 1
     settled = select_patients(baseline, patients)
     return _Accepted(found, AssignedBaseline(settled, np.where(taking, 0, 1), taking, logit[patients], draws), [])
 
@@ -206,12 +206,11 @@ def _reluctance(logit: FloatArray, random: NoiseSource) -> Noise:
 
     Log odds plus logistic noise order patients as these odds do, which cost no logarithm.
     """
-    shape = _BATCH, len(logit)
-    uniform = random.fine(shape) if isinstance(random, CoarseNoise) else random.random(shape[::-1]).T
+    uniform = random.random((len(logit), _BATCH)).T
     with np.errstate(divide="ignore"):
         odds = (1 - uniform) / uniform
     odds *= np.exp(-logit).astype(odds.dtype, copy=False)
-    return odds
+    return np.ascontiguousarray(odds)
 
 
 def _least(odds: Noise, treated: int) -> BoolArray:

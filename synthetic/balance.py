@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -20,27 +19,6 @@ _COARSE = 1e-3
 _FIRST_FEW = 12
 _ROUNDING = 1e-9
 """Room left to rounding where candidates are ruled out by a bound, before the test itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class NearCandidates:
-    """``p`` candidate arms that may look as print says.
-
-    ``place`` among the candidates of their ``replicate``, each of shape ``(p,)``; of ``m`` covariates, each of shape
-    ``(m, p)``: sums and sums of ``squares`` over the treated, and whether they have two values only.
-    """
-
-    place: IntArray
-    replicate: IntArray
-    total: FloatArray
-    squares: FloatArray
-    binary: BoolArray
-
-    @classmethod
-    def joined(cls, parts: Sequence[NearCandidates]) -> NearCandidates:
-        """Join candidates of one replicate or several."""
-        names = ("place", "replicate", "total", "squares", "binary")
-        return cls(*(np.concatenate([getattr(part, name) for part in parts], axis=-1) for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +68,36 @@ class ArmComparison:
             rule=model.assignment,
         )
 
-    def near(self, replicate: int, tacrolimus: BoolArray) -> NearCandidates:
-        """Return the candidates with significantly many pure class V and no covariate that must differ too much.
+    def near(self, replicate: int, tacrolimus: BoolArray) -> IntArray:
+        """Return the candidates, shape ``(k, n)``, of which no sum of a covariate over the treated is too large.
 
-        ``tacrolimus`` has shape ``(k, n)``. Class V is compared by the Pearson chi-square without continuity
-        correction; of the others a sum over the treated is looked at, which rejects most at least cost: first in
-        numbers of 32 bits, then exactly.
+        This rejects most of those that will be, at least cost, in numbers of 32 bits.
         """
-        values = self.values[replicate]
         total = self.screened[replicate] @ tacrolimus.astype(np.float32).T
-        left = np.flatnonzero((np.abs(total) <= self._largest_total * (1 + _COARSE)).all(axis=0))
-        candidates = tacrolimus[left]
-        number = np.count_nonzero(candidates & self.class_v[replicate], axis=1)
-        as_many = np.count_nonzero(candidates, axis=1) == self.treated
-        left = left[as_many & self.enough[replicate].take(number, mode="clip")]
-        on = tacrolimus[left].T.astype(np.float64)
-        exact = values @ on
-        near = np.flatnonzero((np.abs(exact) <= self._largest_total).all(axis=0))
-        squares = values**2 @ on[:, near]
-        binary = np.broadcast_to(self.binary[replicate][:, None], squares.shape)
-        return NearCandidates(left[near], np.full(len(near), replicate), exact[:, near], squares, binary)
+        return np.flatnonzero((np.abs(total) <= self._largest_total * (1 + _COARSE)).all(axis=0))
+
+    def met(self, replicate: IntArray, tacrolimus: BoolArray) -> BoolArray:
+        """Return which candidates look as the paper says, shape ``(p,)``.
+
+        Pure class V is significantly more frequent on tacrolimus (Pearson chi-square, no continuity correction); no
+        other covariate differs significantly (Welch t for numbers, Pearson for yes/no covariates) or by more than the
+        cap on the standardised mean difference. A candidate with more than the ``treated`` does not.
+
+        Parameters
+        ----------
+        replicate
+            Which replicate each candidate is of, one that is varying, shape ``(p,)``.
+        tacrolimus
+            Candidates, shape ``(p, n)``.
+        """
+        number = np.count_nonzero(tacrolimus & self.class_v[replicate], axis=1)
+        as_many = np.count_nonzero(tacrolimus, axis=1) == self.treated
+        met = as_many & self.enough[replicate, np.minimum(number, self.treated)]
+        replicate, on = replicate[met], tacrolimus[met].astype(np.float64)[:, :, None]
+        values = self.values[replicate]
+        total, squares = ((some @ on)[:, :, 0].T for some in (values, values**2))
+        met[met] = self._similar(total, squares, self.binary[replicate].T)
+        return np.asarray(met)
 
     @property
     def _largest_total(self) -> float:
@@ -119,15 +107,10 @@ class ArmComparison:
         largest_variance = size / (2 * (min(n1, n0) - 1))
         return float(self.rule.smd_cap * sqrt(largest_variance) / (1 / n1 + 1 / n0) * (1 + _ROUNDING))
 
-    def similar(self, candidates: NearCandidates) -> BoolArray:
-        """Return which candidates look as the paper says, shape ``(p,)``.
-
-        No covariate differs significantly (Welch t for numbers, Pearson for yes/no covariates) or by more than the cap
-        on the standardised mean difference.
-        """
+    def _similar(self, total: FloatArray, squares: FloatArray, binary: BoolArray) -> BoolArray:
+        """Return whether no covariate differs, given sums and sums of squares over the treated, shape ``(m, p)``."""
         from scipy.special import chdtrc, ndtri, stdtr
 
-        total, squares = candidates.total, candidates.squares
         size = self.values.shape[2]
         n1, n0 = self.treated, size - self.treated
         # The values sum to zero and their squares to the number of patients, so the other arm follows from the treated.
@@ -145,7 +128,7 @@ class ArmComparison:
         degrees = error[far] ** 2 / ((v1[far] / n1) ** 2 / (n1 - 1) + (v0[far] / n0) ** 2 / (n0 - 1))
         p_value[far] = 2 * stdtr(degrees, -t[far])
         # The values have variance one over both arms together, so this is the chi-square of the two-by-two table.
-        binary = candidates.binary[:, similar]
+        binary = binary[:, similar]
         p_value[binary] = chdtrc(1, difference[binary] ** 2 / (1 / n1 + 1 / n0))
         similar[similar] = (p_value >= self.rule.balance_alpha).all(axis=0)
         return np.asarray(similar)

@@ -81,15 +81,6 @@ class CoarseNoise:
         """Draw values uniform on (0, 1), a multiple of 1/65,536 away from 1/131,072."""
         return np.asarray((self._draw(size) + np.float32(0.5)) / np.float32(_VALUES))
 
-    def fine(self, size: int | tuple[int, ...]) -> Float32Array:
-        """Draw values uniform on (0, 1] of 24 bits, as many as a 32-bit number holds, where ties must be rare."""
-        wanted = size if isinstance(size, int) else prod(size)
-        raw: npt.NDArray[np.uint64] = self._bits.random_raw(-(-wanted // 2))
-        uniform = (raw.astype("<u8", copy=False).view("<u4")[:wanted] >> np.uint32(8)).astype(np.float32)
-        uniform += np.float32(0.5)
-        uniform *= np.float32(2.0**-24)
-        return uniform.reshape(size)
-
     def integers(self, low: int, high: int, size: int) -> npt.NDArray[np.int64]:
         """Draw whole numbers from ``low`` to ``high - 1``, of which there are far fewer than 65,536."""
         return low + (self._draw(size).astype(np.int64) * (high - low) >> 16)

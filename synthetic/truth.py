@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cohort.columns import WholeArray
 from cohort.response import BoolArray, IntArray
 from synthetic.baseline import Covariates
 from synthetic.calibrate import Calibration
@@ -32,7 +33,7 @@ class PotentialOutcomes:
     depend on the arm; nothing follows it.
     """
 
-    state: IntArray
+    state: WholeArray
     flare_day: IntArray
     failure_day: IntArray
     death_day: IntArray
