@@ -206,11 +206,12 @@ def _reluctance(logit: FloatArray, random: NoiseSource) -> Noise:
 
     Log odds plus logistic noise order patients as these odds do, which cost no logarithm.
     """
-    uniform = random.random((len(logit), _BATCH)).T
+    odds = np.ascontiguousarray(random.random((len(logit), _BATCH)).T)
     with np.errstate(divide="ignore"):
-        odds = (1 - uniform) / uniform
+        np.divide(1, odds, out=odds)
+    odds -= 1
     odds *= np.exp(-logit).astype(odds.dtype, copy=False)
-    return np.ascontiguousarray(odds)
+    return odds
 
 
 def _least(odds: Noise, treated: int) -> BoolArray:
