@@ -137,8 +137,10 @@ def attendance_by_chance(
     plan = schedule(months, parts.calendar)
     size = len(leaving.arm)
     visit_day = draw_visit_days(size, plan, parts.calendar, random)
-    stay = stays.T[:, leaving.arm] ** leaving.early
-    by_leaving = np.count_nonzero(random.random(size) < stay, axis=0) - 1
+    # Who has left by a visit would have at a relative hazard of one at this level of the logarithm.
+    with np.errstate(divide="ignore"):
+        level, stay = np.log(random.random(size)) / leaving.early, np.log(stays)
+    by_leaving = np.count_nonzero(level < stay.T.take(leaving.arm, axis=1), axis=0) - 1
     death_day = mortality.day_after(np.zeros(size, dtype=np.int64), visit_day, leaving.death, random)
     alive = np.where(death_day == NO_DAY, np.iinfo(np.int64).max, death_day)
     left, _ = _end_by_last_visit(by_leaving, visit_day, plan, random)
