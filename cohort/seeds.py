@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
 
 from cohort.errors import UsageError
 
@@ -59,5 +62,16 @@ class SeedTree:
     def generator(self) -> np.random.Generator:
         """Return a fresh generator of this node's stream; each call starts the stream anew."""
         text = "/".join((str(self.seed), *self.path)).encode()
-        key = int.from_bytes(hashlib.blake2b(text, digest_size=16, person=b"lncohort-seed").digest(), "little")
-        return np.random.Generator(np.random.Philox(key=key))
+        digest = hashlib.blake2b(text, digest_size=16, person=b"lncohort-seed").digest()
+        return np.random.Generator(np.random.Philox(_Key(digest)))  # type: ignore[arg-type]  # the stubs know one kind only
+
+
+class _Key(ISeedSequence):
+    """Hands a key to Philox as if hashed from a seed: given as ``key``, it would gather entropy first and drop it."""
+
+    def __init__(self, digest: bytes) -> None:
+        self._key = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
+
+    def generate_state(self, _n_words: int, _dtype: npt.DTypeLike = np.uint64) -> npt.NDArray[Any]:
+        """Return the key."""
+        return self._key

@@ -12,6 +12,7 @@ from cohort.response import BoolArray, IntArray
 from cohort.seeds import SeedTree
 from synthetic.balance import ArmComparison
 from synthetic.baseline import Baseline, Covariates, draw_baseline
+from synthetic.coarse import CoarseNoise, Noise, NoiseSource, Source, as_it_is
 from synthetic.design import Design
 from synthetic.groups import join_patients, patients_of, select_patients
 from synthetic.model import PatientModel
@@ -76,12 +77,19 @@ def arm_probabilities(logit: FloatArray, intercepts: FloatArray, tacrolimus: Boo
     intercepts, tacrolimus
         Constant of each arm and whether it takes tacrolimus, shape ``(arms,)``.
     """
-    odds = np.exp(intercepts + np.where(tacrolimus, logit[:, None], 0.0))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+    # Arm by arm, so that the values of many patients stand together.
+    odds = np.exp(intercepts[:, None] + np.where(tacrolimus[:, None], logit, 0.0))
+    return np.ascontiguousarray((odds / odds.sum(axis=0)).T)
 
 
 def draw_assigned(
-    design: Design, replicates: int, model: PatientModel, tree: SeedTree, *, as_printed: bool
+    design: Design,
+    replicates: int,
+    model: PatientModel,
+    tree: SeedTree,
+    source: Source = as_it_is,
+    *,
+    as_printed: bool,
 ) -> AssignedBaseline:
     """Draw patients and arms of exactly the printed sizes, for each of ``replicates``.
 
@@ -101,6 +109,8 @@ def draw_assigned(
         Patient model.
     tree
         Node of the seed tree; each batch has streams of its own, drawn for the replicates that still wait.
+    source
+        Makes of a generator what laboratory values and candidate assignments are drawn from.
     as_printed
         Whether the arms must compare as the flagship paper says.
 
@@ -110,14 +120,14 @@ def draw_assigned(
         If no candidate meets the conditions.
     """
     if not as_printed:
-        baseline = draw_baseline(replicates * design.total, model, tree.child("patients", 1).generator())
+        baseline = _draw_patients(replicates * design.total, model, tree.child("patients", 1), source)
         logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
         arm = _deal(design, logit.reshape(replicates, -1), tree.child("arms", 1).generator())
         return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, np.ones(replicates, dtype=np.int64))
     waiting = np.arange(replicates)
     found: list[tuple[IntArray, AssignedBaseline]] = []
     for batch in range(1, _MOST_BATCHES + 1):
-        drawn = _draw_candidates(design, len(waiting), model, tree, batch)
+        drawn = _draw_candidates(design, len(waiting), model, tree, source, batch)
         if drawn.assigned is None:
             continue
         found.append((waiting[drawn.rows], drawn.assigned))
@@ -151,47 +161,61 @@ class _Accepted:
     constant: list[str]
 
 
-def _draw_candidates(design: Design, replicates: int, model: PatientModel, tree: SeedTree, batch: int) -> _Accepted:
+def _draw_candidates(
+    design: Design, replicates: int, model: PatientModel, tree: SeedTree, source: Source, batch: int
+) -> _Accepted:
     """Draw one set of patients and a batch of candidate assignments for each replicate; keep the first accepted."""
     total, treated = design.total, int(design.sizes[0])
-    baseline = draw_baseline(replicates * total, model, tree.child("patients", batch).generator())
+    baseline = _draw_patients(replicates * total, model, tree.child("patients", batch), source)
     logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
     comparison = ArmComparison.of(baseline, replicates, treated, model)
     if not comparison.varying.any():
         return _Accepted(np.empty(0, dtype=np.int64), None, list(comparison.constant))
-    random = tree.child("arms", batch).generator()
-    # Log odds plus logistic noise order patients as these odds of going without do, which cost no logarithm.
-    without = np.exp(-logit).reshape(replicates, total, 1)
-    uniform, odds = np.empty((total, _BATCH)), np.empty((total, _BATCH))
-    rows, first, chosen = [], [], []
+    random = source(tree.child("arms", batch).generator())
+    place: list[IntArray] = []
+    on: list[BoolArray] = []
+    varying = np.flatnonzero(comparison.varying)
     # One replicate after the other: its candidates fit into the processor's cache.
-    for row in range(replicates):
-        random.random(out=uniform)
+    for row, mine in enumerate(logit.reshape(replicates, total)):
+        odds = _reluctance(mine, random)
         if not comparison.varying[row]:
             continue
-        with np.errstate(divide="ignore"):
-            np.divide(np.subtract(1.0, uniform, out=odds), uniform, out=odds)
-        odds *= without[row]
-        promising = comparison.promising(row, odds)
-        tacrolimus = _least(odds.T[promising], treated).T
-        met = comparison.met(row, tacrolimus)
-        if met.any():
-            rows.append(row)
-            place = int(met.argmax())
-            first.append(int(promising[place]))
-            chosen.append(tacrolimus[:, place])
-    if not rows:
+        tacrolimus = _least(odds, treated)
+        place.append(comparison.near(row, tacrolimus))
+        on.append(tacrolimus[place[-1]])
+    which, near = np.repeat(varying, [len(some) for some in place]), np.concatenate(on)
+    met = np.flatnonzero(comparison.met(which, near))
+    if not met.size:
         return _Accepted(np.empty(0, dtype=np.int64), None, [])
-    found = np.array(rows)
+    found, first = np.unique(which[met], return_index=True)
     patients = patients_of(found, total)
-    on = np.concatenate(chosen)
-    draws = (batch - 1) * _BATCH + np.array(first) + 1
-    mine = select_patients(baseline, patients)
-    return _Accepted(found, AssignedBaseline(mine, np.where(on, 0, 1), on, logit[patients], draws), [])
+    taking = near[met[first]].ravel()
+    draws = (batch - 1) * _BATCH + np.concatenate(place)[met[first]] + 1
+    settled = select_patients(baseline, patients)
+    return _Accepted(found, AssignedBaseline(settled, np.where(taking, 0, 1), taking, logit[patients], draws), [])
 
 
-def _least(odds: FloatArray, treated: int) -> BoolArray:
-    """Return who of each row is among the ``treated`` with the least odds."""
+def _draw_patients(size: int, model: PatientModel, tree: SeedTree, source: Source) -> Baseline:
+    """Draw patients, their laboratory values from coarse noise of an own stream if that is the ``source``."""
+    noise = source(tree.child("laboratory").generator())
+    return draw_baseline(size, model, tree.generator(), noise if isinstance(noise, CoarseNoise) else None)
+
+
+def _reluctance(logit: FloatArray, random: NoiseSource) -> Noise:
+    """Draw the odds of going without tacrolimus of each candidate and patient, shape ``(k, n)``.
+
+    Log odds plus logistic noise order patients as these odds do, which cost no logarithm.
+    """
+    odds = np.ascontiguousarray(random.random((len(logit), _BATCH)).T)
+    with np.errstate(divide="ignore"):
+        np.divide(1, odds, out=odds)
+    odds -= 1
+    odds *= np.exp(-logit).astype(odds.dtype, copy=False)
+    return odds
+
+
+def _least(odds: Noise, treated: int) -> BoolArray:
+    """Return who of each row is among the ``treated`` with the least odds; a tie for the last place makes it more."""
     return np.asarray(odds <= np.partition(odds, treated - 1, axis=1)[:, [treated - 1]])
 
 

@@ -14,6 +14,9 @@ from synthetic.model import AssignmentModel, PatientModel
 
 FloatArray = npt.NDArray[np.float64]
 
+_COARSE = 1e-3
+"""Room left to numbers of 32 bits."""
+_FIRST_FEW = 12
 _ROUNDING = 1e-9
 """Room left to rounding where candidates are ruled out by a bound, before the test itself."""
 
@@ -24,13 +27,15 @@ class ArmComparison:
 
     ``class_v``, shape ``(r, n)``, marks pure class V; ``enough``, shape ``(r, n1 + 1)``, says how many of them among
     the ``n1`` treated are significantly many. ``values``, shape ``(r, m, n)``, are the covariates that must be
-    similar, with mean zero and variance one in each replicate; ``binary``, shape ``(r, m)``, says which have two
+    similar, with mean zero and variance one in each replicate, ``screened`` the same in 32 bits;
+    ``binary``, shape ``(r, m)``, says which have two
     values only. Replicates that are not ``varying``, shape ``(r,)``, have a covariate that is the same for everybody.
     """
 
     class_v: BoolArray
     enough: BoolArray
     values: FloatArray
+    screened: npt.NDArray[np.float32]
     binary: BoolArray
     varying: BoolArray
     constant: tuple[str, ...]
@@ -45,60 +50,54 @@ class ArmComparison:
         """
         compared = {"pure class V": baseline.class_v.astype(np.float64), **_compared(baseline, model)}
         columns = np.stack(list(compared.values())).reshape(len(compared), replicates, -1)
-        varies = columns.min(axis=2) < columns.max(axis=2)
+        lowest, highest = columns.min(axis=2, keepdims=True), columns.max(axis=2, keepdims=True)
+        varies = (lowest < highest)[:, :, 0]
         varying = varies.all(axis=0)
         # Replicates in which something does not vary are never asked about; their values are of no meaning.
-        values = _standardised(columns.transpose(1, 0, 2), varying)
-        lowest, highest = values.min(axis=2, keepdims=True), values.max(axis=2, keepdims=True)
+        values = _standardised(columns, varying)
+        class_v = baseline.class_v.reshape(replicates, -1)
         return cls(
-            class_v=baseline.class_v.reshape(replicates, -1),
-            enough=_significantly_many(values[:, 0], columns[0] > 0, treated, model.assignment.balance_alpha),
-            values=values[:, 1:],
-            binary=((values == lowest) | (values == highest)).all(axis=2)[:, 1:],
+            class_v=class_v,
+            enough=_significantly_many(values[0], class_v, treated, model.assignment.balance_alpha),
+            values=values[1:].transpose(1, 0, 2),
+            screened=values[1:].transpose(1, 0, 2).astype(np.float32),
+            binary=_two_valued(columns, lowest, highest)[1:].T,
             varying=varying,
             constant=tuple(name for name, some in zip(compared, varies.any(axis=1), strict=True) if not some),
             treated=treated,
             rule=model.assignment,
         )
 
-    def promising(self, replicate: int, reluctance: FloatArray) -> IntArray:
-        """Return the candidates with enough pure class V among the ``treated`` who are least reluctant.
+    def near(self, replicate: int, tacrolimus: BoolArray) -> IntArray:
+        """Return the candidates, shape ``(k, n)``, of which no sum of a covariate over the treated is too large.
 
-        ``reluctance`` has shape ``(n, k)``. Nobody is dealt an arm for it: the last of as many patients with class V
-        as are enough must be among the treated.
+        This rejects most of those that will be, at least cost, in numbers of 32 bits.
         """
-        enough = int(self.enough[replicate].argmax())
-        of_class_v = reluctance[self.class_v[replicate]]
-        if not self.enough[replicate, enough] or len(of_class_v) < enough:
-            return np.empty(0, dtype=np.int64)
-        last = np.partition(of_class_v.T, enough - 1, axis=1)[:, enough - 1]
-        return np.flatnonzero(np.count_nonzero(reluctance <= last, axis=0) <= self.treated)
+        total = self.screened[replicate] @ tacrolimus.astype(np.float32).T
+        return np.flatnonzero((np.abs(total) <= self._largest_total * (1 + _COARSE)).all(axis=0))
 
-    def met(self, replicate: int, tacrolimus: BoolArray) -> BoolArray:
-        """Return which candidate arms of a replicate look as the paper says, shape ``(k,)``.
+    def met(self, replicate: IntArray, tacrolimus: BoolArray) -> BoolArray:
+        """Return which candidates look as the paper says, shape ``(p,)``.
 
         Pure class V is significantly more frequent on tacrolimus (Pearson chi-square, no continuity correction); no
         other covariate differs significantly (Welch t for numbers, Pearson for yes/no covariates) or by more than the
-        cap on the standardised mean difference. What rejects most at least cost is asked first, and the rest of the
-        candidates that are left.
+        cap on the standardised mean difference. A candidate with more than the ``treated`` does not.
 
         Parameters
         ----------
         replicate
-            One that is varying.
+            Which replicate each candidate is of, one that is varying, shape ``(p,)``.
         tacrolimus
-            Candidates, shape ``(n, k)``, each with ``treated`` patients.
+            Candidates, shape ``(p, n)``.
         """
-        number = np.count_nonzero(tacrolimus[self.class_v[replicate]], axis=0)
-        left = np.flatnonzero(self.enough[replicate, number])
+        number = np.count_nonzero(tacrolimus & self.class_v[replicate], axis=1)
+        as_many = np.count_nonzero(tacrolimus, axis=1) == self.treated
+        met = as_many & self.enough[replicate, np.minimum(number, self.treated)]
+        replicate, on = replicate[met], tacrolimus[met].astype(np.float64)[:, :, None]
         values = self.values[replicate]
-        on = tacrolimus[:, left].astype(np.float64)
-        total = values @ on
-        near = np.flatnonzero((np.abs(total) <= self._largest_total).all(axis=0))
-        similar = self._similar(total[:, near], values**2 @ on[:, near], self.binary[replicate])
-        met = np.zeros(tacrolimus.shape[1], dtype=bool)
-        met[left[near[similar]]] = True
-        return met
+        total, squares = ((some @ on)[:, :, 0].T for some in (values, values**2))
+        met[met] = self._similar(total, squares, self.binary[replicate].T)
+        return np.asarray(met)
 
     @property
     def _largest_total(self) -> float:
@@ -129,6 +128,7 @@ class ArmComparison:
         degrees = error[far] ** 2 / ((v1[far] / n1) ** 2 / (n1 - 1) + (v0[far] / n0) ** 2 / (n0 - 1))
         p_value[far] = 2 * stdtr(degrees, -t[far])
         # The values have variance one over both arms together, so this is the chi-square of the two-by-two table.
+        binary = binary[:, similar]
         p_value[binary] = chdtrc(1, difference[binary] ** 2 / (1 / n1 + 1 / n0))
         similar[similar] = (p_value >= self.rule.balance_alpha).all(axis=0)
         return np.asarray(similar)
@@ -151,17 +151,34 @@ def _significantly_many(values: FloatArray, having: BoolArray, treated: int, alp
 
     ``values`` are those of ``having``, shape ``(r, n)``, with mean zero and variance one.
     """
-    from scipy.special import chdtrc
+    from scipy.special import chdtri
 
     n1, n0 = treated, having.shape[1] - treated
     lowest, highest = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
     number = np.arange(n1 + 1)
     excess = (lowest * (n1 - number) + highest * number) * (1 / n1 + 1 / n0)
-    return np.asarray((excess > 0) & (chdtrc(1, excess**2 / (1 / n1 + 1 / n0)) < alpha))
+    return np.asarray((excess > 0) & (excess**2 / (1 / n1 + 1 / n0) > chdtri(1, alpha)))
 
 
 def _standardised(values: FloatArray, varying: BoolArray) -> FloatArray:
-    """Return values, shape ``(r, m, n)``, with mean zero and variance one in each replicate that is ``varying``."""
-    spread = values.std(axis=2, keepdims=True)
-    spread[~varying] = 1.0
-    return np.asarray((values - values.mean(axis=2, keepdims=True)) / spread)
+    """Return values, shape ``(m, r, n)``, with mean zero and variance one in each replicate that is ``varying``."""
+    centred = values - values.mean(axis=2, keepdims=True)
+    spread = np.sqrt(np.einsum("mrn,mrn->mr", centred, centred) / values.shape[2])
+    spread[:, ~varying] = 1.0
+    centred /= spread[:, :, None]
+    return np.asarray(centred)
+
+
+def _two_valued(columns: FloatArray, lowest: FloatArray, highest: FloatArray) -> BoolArray:
+    """Return which columns, shape ``(m, r, n)``, hold two values only in each replicate, shape ``(m, r)``."""
+
+    def extreme(some: IntArray, patients: slice) -> BoolArray:
+        values = columns[some, :, patients]
+        return np.asarray(((values == lowest[some]) | (values == highest[some])).all(axis=2))
+
+    everything = np.arange(len(columns))
+    # Few patients tell most columns apart.
+    found = extreme(everything, slice(_FIRST_FEW))
+    possible = np.flatnonzero(found.any(axis=1))
+    found[possible] = extreme(possible, slice(None))
+    return found

@@ -126,7 +126,7 @@ def draw_covariates(size: int, parts: PatientModel, random: RandomSource) -> Cov
     Covariates
         Arrays of shape ``(size,)``.
     """
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtri
 
     model = parts.baseline
     centre = draw_centres(size, parts.centres, random)
@@ -166,9 +166,9 @@ def draw_covariates(size: int, parts: PatientModel, random: RandomSource) -> Cov
         lupus_class=lupus_class,
         activity_index=np.clip(np.rint(activity_index), 0, 24).astype(np.int64),
         chronicity_index=np.clip(np.rint(model.chronicity_mean + model.chronicity_sd * z[3]), 0, 12).astype(np.int64),
-        hypertension=ndtr(-pressure) < model.hypertension,
-        diabetes=ndtr(-sugar) < model.diabetes,
-        refractory=ndtr(-z[7]) < model.refractory,
+        hypertension=-pressure < ndtri(model.hypertension),
+        diabetes=-sugar < ndtri(model.diabetes),
+        refractory=-z[7] < ndtri(model.refractory),
         upcr=upcr_hundredths,
         creatinine=_hundredths(creatinine, model.creatinine_minimum, model.creatinine_maximum),
         centre=centre,

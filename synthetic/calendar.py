@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cohort.codes import DAYS_PER_MONTH, EndReason
+from cohort.columns import CodeArray, position_of
 from cohort.response import BoolArray, IntArray
 from synthetic.course import NO_DAY
 from synthetic.groups import Arms
@@ -17,6 +18,9 @@ from synthetic.mortality import Mortality
 FloatArray = npt.NDArray[np.float64]
 DateArray = npt.NDArray[np.datetime64]
 
+_COMPLETED, _DEATH, _LOST, _DATA_LOCK = (
+    position_of(reason) for reason in (EndReason.COMPLETED, EndReason.DEATH, EndReason.LOST, EndReason.DATA_LOCK)
+)
 _SHORTEST_STAY = 7
 _LARGEST_WINDOW = 0.45
 """Largest window around a visit as a share of the time to the nearest other visit, so that visits keep their order."""
@@ -29,7 +33,7 @@ class Attendance:
     ``last_visit`` is the position of the last visit under observation (-1: only day 0). Of shape ``(n, v)``:
     ``visit_day``, the day each visit takes or would take place; ``missed``, whether it is missed by a patient who
     stays under observation; ``untested``, whether a missed visit took place without kidney tests. ``death_day`` is the
-    day of death, observed or not, or ``NO_DAY``.
+    day of death, observed or not, or ``NO_DAY``; ``end_reason`` holds positions in its vocabulary.
     """
 
     last_visit: IntArray
@@ -37,14 +41,15 @@ class Attendance:
     missed: BoolArray
     untested: BoolArray
     follow_up_days: IntArray
-    end_reason: npt.NDArray[np.str_]
+    end_reason: CodeArray
     death_day: IntArray
     index_date: DateArray
 
     @property
     def attended(self) -> BoolArray:
         """Whether each visit is attended, shape ``(n, v)``."""
-        return np.asarray((np.arange(self.visit_day.shape[1]) <= self.last_visit[:, None]) & ~self.missed)
+        observed = np.arange(self.visit_day.shape[1])[:, None] <= self.last_visit
+        return np.asarray(observed.T & ~self.missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,13 @@ def schedule(months: IntArray, model: CalendarModel) -> Schedule:
 
 def draw_visit_days(size: int, plan: Schedule, model: CalendarModel, random: np.random.Generator) -> IntArray:
     """Draw the day of each visit around its nominal day, shape ``(size, v)``."""
-    spread = random.normal(0.0, plan.window * model.visit_jitter_sd, (size, len(plan.day)))
-    return np.asarray(plan.day + np.clip(np.rint(spread), -plan.window, plan.window).astype(np.int64))
+    # The values of a visit stand together, as they are looked at.
+    noise = random.standard_normal((size, len(plan.day))).T
+    day = np.empty(noise.shape, dtype=np.int64)
+    for visit, (nominal, window) in enumerate(zip(plan.day, plan.window, strict=True)):
+        spread = np.rint(noise[visit] * (window * model.visit_jitter_sd))
+        day[visit] = nominal + np.clip(spread, -window, window).astype(np.int64)
+    return day.T
 
 
 def attendance_by_count(
@@ -103,9 +113,9 @@ def attendance_by_count(
     completed = last == len(months) - 1
     reason = _early_reason(len(last), parts.calendar, random)
     dies = random.random(len(last)) < _death_probability(last, interval, leaving, arms, len(months), parts.course)
-    reason = np.where(completed, EndReason.COMPLETED.value, np.where(dies, EndReason.DEATH.value, reason))
+    reason = np.where(completed, _COMPLETED, np.where(dies, _DEATH, reason))
     later = mortality.day_after(end, visit_day, leaving.death, random)
-    death_day = np.where(reason == EndReason.DEATH.value, end, later)
+    death_day = np.where(reason == _DEATH, end, later)
     index_date = _draw_index_dates(reason, end, leaving.tacrolimus, parts, random)
     nobody = np.zeros_like(visit_day, dtype=bool)
     return Attendance(last, visit_day, nobody, nobody, end, reason, death_day, index_date)
@@ -127,17 +137,17 @@ def attendance_by_chance(
     plan = schedule(months, parts.calendar)
     size = len(leaving.arm)
     visit_day = draw_visit_days(size, plan, parts.calendar, random)
-    stay = stays[leaving.arm] ** leaving.early[:, None]
-    by_leaving = (random.random(size)[:, None] < stay).sum(axis=1) - 1
+    # Who has left by a visit would have at a relative hazard of one at this level of the logarithm.
+    with np.errstate(divide="ignore"):
+        level, stay = np.log(random.random(size)) / leaving.early, np.log(stays)
+    by_leaving = np.count_nonzero(level < stay.T.take(leaving.arm, axis=1), axis=0) - 1
     death_day = mortality.day_after(np.zeros(size, dtype=np.int64), visit_day, leaving.death, random)
     alive = np.where(death_day == NO_DAY, np.iinfo(np.int64).max, death_day)
     left, _ = _end_by_last_visit(by_leaving, visit_day, plan, random)
-    last = np.minimum(by_leaving, (visit_day < alive[:, None]).sum(axis=1) - 1)
+    last = np.minimum(by_leaving, np.count_nonzero(alive > visit_day.T, axis=0) - 1)
     end = np.minimum(left, alive)
-    reason = np.where(
-        by_leaving == len(months) - 1, EndReason.COMPLETED.value, _early_reason(size, parts.calendar, random)
-    )
-    reason = np.where(alive <= left, EndReason.DEATH.value, reason)
+    reason = np.where(by_leaving == len(months) - 1, _COMPLETED, _early_reason(size, parts.calendar, random))
+    reason = np.where(alive <= left, _DEATH, reason)
     index_date = _draw_index_dates(reason, end, leaving.tacrolimus, parts, random)
     nobody = np.zeros_like(visit_day, dtype=bool)
     return Attendance(last, visit_day, nobody, nobody, end, reason, death_day, index_date)
@@ -168,13 +178,12 @@ def _end_by_last_visit(
     return np.where(completed, latest, drawn), latest - starts
 
 
-def _early_reason(size: int, model: CalendarModel, random: np.random.Generator) -> npt.NDArray[np.str_]:
-    lost = random.random(size) < model.lost_share
-    return np.where(lost, EndReason.LOST.value, EndReason.DATA_LOCK.value)
+def _early_reason(size: int, model: CalendarModel, random: np.random.Generator) -> CodeArray:
+    return np.where(random.random(size) < model.lost_share, _LOST, _DATA_LOCK)
 
 
 def _draw_index_dates(
-    reason: npt.NDArray[np.str_],
+    reason: CodeArray,
     end: IntArray,
     tacrolimus: BoolArray,
     parts: PatientModel,
@@ -191,7 +200,7 @@ def _draw_index_dates(
     slope = parts.assignment.strength * parts.assignment.calendar_year
     tilt = np.where(tacrolimus, slope, 0.0) / 365.25
     drawn = first + _truncated_exponential(random.random(len(end)), tilt, span).astype("timedelta64[D]")
-    return np.where(reason == EndReason.DATA_LOCK.value, lock - end.astype("timedelta64[D]"), drawn)
+    return np.where(reason == _DATA_LOCK, lock - end.astype("timedelta64[D]"), drawn)
 
 
 def _death_probability(

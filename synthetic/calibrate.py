@@ -74,14 +74,13 @@ class Calibration:
 
     def cut(self, arm: IntArray | int) -> ThresholdCut:
         """Return the cut at the thresholds of each patient's ``arm``, or of one arm for everybody."""
-        below, complete = self.no_response_below[arm], self.complete_from[arm]
-        return ThresholdCut(np.atleast_2d(below), np.atleast_2d(complete))
+        return ThresholdCut(_of_arms(self.no_response_below, arm), _of_arms(self.complete_from, arm))
 
     def hazards(self, covariates: Covariates, arm: IntArray | int, model: PatientModel) -> Hazards:
         """Return the hazards of patients in ``arm``, each in an own arm or all in one."""
-        ratio = np.atleast_2d(self.flare_ratio[arm])
+        ratio = _of_arms(self.flare_ratio, arm)
         return Hazards(
-            flare_hazard(covariates, model.course)[:, None] * ratio,
+            (flare_hazard(covariates, model.course) * ratio.T).T,
             kidney_failure_hazard_ratio(covariates, model.course),
             self.failure_level,
         )
@@ -89,7 +88,12 @@ class Calibration:
     def hazards_of_arms(self, covariates: Covariates, model: PatientModel) -> list[Hazards]:
         """Return the hazards of all patients in each arm in turn."""
         flare, failure = flare_hazard(covariates, model.course), kidney_failure_hazard_ratio(covariates, model.course)
-        return [Hazards(flare[:, None] * ratio[None, :], failure, self.failure_level) for ratio in self.flare_ratio]
+        return [Hazards((flare * ratio[:, None]).T, failure, self.failure_level) for ratio in self.flare_ratio]
+
+
+def _of_arms(constants: FloatArray, arm: IntArray | int) -> FloatArray:
+    """Return constants of each patient's arm, or of one arm, those of a visit together in memory, ``(n, v)``."""
+    return np.atleast_2d(constants[arm]) if isinstance(arm, int) else constants.T.take(arm, axis=1).T
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ fraction of the time of exact normal draws.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from math import prod
 from typing import Any, Protocol, TypeAlias
@@ -40,6 +41,15 @@ class NoiseSource(Protocol):
     def poisson(self, lam: Noise) -> npt.NDArray[np.integer[Any]]:
         """Draw a Poisson number for each mean."""
         ...
+
+
+Source: TypeAlias = Callable[[np.random.Generator], NoiseSource]
+"""Makes of a generator what values are drawn from."""
+
+
+def as_it_is(generator: np.random.Generator) -> NoiseSource:
+    """Draw from the generator itself."""
+    return generator
 
 
 class CoarseNoise:

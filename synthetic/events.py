@@ -50,7 +50,7 @@ def doubling_rows(visits: VisitRows, baseline: Baseline) -> EventRows:
 def renal_rows(flares: FlareRows, eskd_day: IntArray, attendance: Attendance) -> list[EventRows]:
     """Return renal flares, kidney failures and deaths."""
     failing = np.flatnonzero(eskd_day != NO_DAY)
-    dying = np.flatnonzero(attendance.end_reason == EndReason.DEATH.value)
+    dying = np.flatnonzero(attendance.end_reason == position_of(EndReason.DEATH))
     return [
         EventRows(flares.patient, flares.day, _same(Event.RENAL_FLARE, flares.day), _FLARE_GRADES[flares.grade]),
         _event_rows(failing, eskd_day[failing], Event.ESKD, Grade.SEVERE),

@@ -14,6 +14,7 @@ from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline, draw_assigned
 from synthetic.calendar import attendance_by_count
 from synthetic.calibrate import Calibration
+from synthetic.coarse import Source, as_it_is
 from synthetic.course import NO_DAY, NOT_ASSESSED, Course, draw_noise
 from synthetic.cuts import rank_positions
 from synthetic.design import Design
@@ -27,10 +28,8 @@ from synthetic.observed import observe
 from synthetic.story import (
     FollowUp,
     RecordedVisits,
-    Source,
     Story,
     adverse_events,
-    as_it_is,
     finish_story,
     join_stories,
     leaving_of,
@@ -41,6 +40,8 @@ from synthetic.visits import FlareRows
 
 _MOST_COURSES = 200
 _COURSES_AT_ONCE = 8
+_FEW = 3
+"""A round of courses costs little less than one of this many times as many."""
 _POSITION_DRAWS = 20
 _CLEARLY_SIMILAR = 0.10
 """Smallest p-value of proteinuria by state and position; the laboratory values themselves are tested at 0.05."""
@@ -132,7 +133,7 @@ def draw_exact_stories(
     total = design.total
     replicates = len(ids) // total
     assigned = draw_assigned(
-        design, replicates, model, tree.child("baseline"), as_printed=prints_comparison(study, design)
+        design, replicates, model, tree.child("baseline"), source, as_printed=prints_comparison(study, design)
     )
     random = tree.child("treatment").generator()
     alone = draw_monotherapy(assigned.tacrolimus, design.alone, replicates, random)
@@ -141,8 +142,8 @@ def draw_exact_stories(
     stories: list[Story] = []
     settled: list[IntArray] = []
     for draw in range(1, _MOST_COURSES + 1):
-        # Several courses at once for each replicate that still waits, as many as make up for those that do not.
-        rows = np.repeat(waiting, min(_COURSES_AT_ONCE, replicates // len(waiting)))
+        # Several courses at once for each replicate that still waits, once so few wait that these cost little more.
+        rows = np.repeat(waiting, min(_COURSES_AT_ONCE, max(1, replicates // (_FEW * len(waiting)))))
         mine, regimen = assigned.replicates(rows, total), select_patients(treatment, patients_of(rows, total))
         own = tree.child("course", draw)
         courses, met = _draw_courses(design, calibration, mine, regimen, model, own, source)

@@ -50,17 +50,19 @@ class Mortality:
             Stream to draw from.
         """
         size, visits = visit_day.shape
-        start = np.column_stack([np.zeros(size, dtype=np.int64), visit_day])
+        start = np.concatenate([np.zeros((1, size), dtype=np.int64), visit_day.T])
         level = np.concatenate([[0.0], self.cumulative])
-        here = np.minimum((visit_day <= day[:, None]).sum(axis=1), visits - 1)
+        here = np.minimum(np.count_nonzero(day >= visit_day.T, axis=0), visits - 1)
         rows = np.arange(size)
-        begin, length = start[rows, here], start[rows, here + 1] - start[rows, here]
+        begin = start[here, rows]
+        length = start[here + 1, rows] - begin
         passed = np.clip((day - begin) / length, 0.0, 1.0)
         target = level[here] + passed * (level[here + 1] - level[here]) + random.standard_exponential(size) / relative
-        interval = np.minimum((self.cumulative < target[:, None]).sum(axis=1), visits - 1)
+        interval = np.minimum(np.searchsorted(self.cumulative, target), visits - 1)
         step = level[interval + 1] - level[interval]
         share = (target - level[interval]) / np.where(step > 0, step, 1.0)
-        begin, length = start[rows, interval], start[rows, interval + 1] - start[rows, interval]
+        begin = start[interval, rows]
+        length = start[interval + 1, rows] - begin
         # From the day after one visit to the day before the next, and always after the day given.
         dies = begin + 1 + np.floor(np.clip(share, 0.0, 1.0) * (length - 1)).astype(np.int64)
         dies = np.maximum(np.minimum(dies, begin + length - 1), day + 1)

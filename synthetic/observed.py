@@ -35,7 +35,7 @@ def observe(course: Course, band_position: FloatArray, attendance: Attendance) -
     """Hide what nobody sees: states at visits not attended, what follows the end, flares of responses never seen."""
     attended = attendance.attended
     state = np.where(attended, course.state, NOT_ASSESSED)
-    in_interval = np.arange(attended.shape[1]) <= attendance.last_visit[:, None] + 1
+    in_interval = (np.arange(attended.shape[1])[:, None] <= attendance.last_visit + 1).T
     shown = (course.flare_day != NO_DAY) & in_interval & (course.flare_day < attendance.follow_up_days[:, None])
     responding = np.zeros(len(state), dtype=bool)
     for visit in range(state.shape[1]):

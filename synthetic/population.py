@@ -14,7 +14,7 @@ from synthetic.baseline import draw_baseline
 from synthetic.calendar import Attendance, attendance_by_chance
 from synthetic.calibrate import ThresholdCut
 from synthetic.coarse import CoarseNoise
-from synthetic.course import COMPLETE, PARTIAL, CourseNoise, draw_noise, walk_course
+from synthetic.course import COMPLETE, PARTIAL, Course, CourseNoise, draw_noise, walk_course
 from synthetic.missing import draw_untested, miss_by_chance, missing_driver
 from synthetic.observed import ObservedCourse, observe
 from synthetic.setting import Setting
@@ -67,8 +67,8 @@ def draw_patients(ids: npt.NDArray[np.bytes_], setting: Setting, own: SeedTree) 
     random = own.child("treatment").generator()
     alone = random.random(len(ids)) < design.alone / design.sizes[0]
     treatment = draw_treatment(assigned, design, alone & assigned.tacrolimus, model, random)
-    course = observed_course(followed, assigned.arm, setting)
-    follow_up = FollowUp(followed.attendance, followed.noise, course)
+    course, walked = _courses(followed, assigned.arm, setting)
+    follow_up = FollowUp(followed.attendance, followed.noise, course, walked)
     adverse = adverse_events(assigned, treatment, follow_up, model, own, CoarseNoise)
     seen = record_visits(assigned, follow_up, design, model, own, CoarseNoise)
     return finish_story(ids, assigned, treatment, follow_up, adverse, seen, model, own, CoarseNoise)
@@ -104,11 +104,15 @@ def observed_course(followed: Followed, arm: IntArray, setting: Setting) -> Obse
 
     Attendance stays that of the arm the patient is in.
     """
-    model, calibration = setting.model, setting.calibration
-    cut = calibration.cut(arm)
-    hazards = calibration.hazards(followed.assigned.baseline, arm, model)
+    return _courses(followed, arm, setting)[0]
+
+
+def _courses(followed: Followed, arm: IntArray, setting: Setting) -> tuple[ObservedCourse, Course]:
+    """Return what is observed of the course under ``arm``, and the course itself."""
+    model, cut = setting.model, setting.calibration.cut(arm)
+    hazards = setting.calibration.hazards(followed.assigned.baseline, arm, model)
     walked = walk_course(followed.noise, hazards, followed.attendance.visit_day, cut, model.course)
-    return observe(walked, threshold_positions(walked.state, walked.score, cut), followed.attendance)
+    return observe(walked, threshold_positions(walked.state, walked.score, cut), followed.attendance), walked
 
 
 def threshold_positions(state: IntArray, score: FloatArray, cut: ThresholdCut) -> FloatArray:
@@ -131,5 +135,5 @@ def _assign(size: int, setting: Setting, own: SeedTree) -> AssignedBaseline:
     logit = tacrolimus_logit(baseline, model, randomised=design.randomised)
     probability = arm_probabilities(logit, setting.calibration.intercepts, design.tacrolimus)
     uniform = own.child("assignment").generator().random(size)
-    arm = (uniform[:, None] >= np.cumsum(probability, axis=1)[:, :-1]).sum(axis=1)
+    arm = np.count_nonzero(uniform >= np.cumsum(probability.T, axis=0)[:-1], axis=0)
     return AssignedBaseline(baseline, arm, design.tacrolimus[arm], logit, np.ones(1, dtype=np.int64))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cohort.columns import WholeArray
 from cohort.response import IntArray
 from cohort.seeds import SeedTree
 from synthetic.assignment import arm_probabilities, tacrolimus_logit
@@ -202,6 +203,6 @@ def _over_assessed(setting: Setting, patients: QuasiPopulation, relative: FloatA
     return AssessedSums(np.stack(weights), np.stack(responders))
 
 
-def _responders(weight: FloatArray, state: IntArray) -> FloatArray:
+def _responders(weight: FloatArray, state: WholeArray) -> FloatArray:
     """Return the weight in response by measure and visit, from weights of shape ``(n, v)`` or ``(n, 1)``."""
     return np.stack([(weight * (state >= LOWEST_STATE[measure])).sum(axis=0) for measure in RESPONSES])

@@ -34,8 +34,11 @@ from synthetic.tables import story_columns
 if TYPE_CHECKING:
     import pyarrow as pa
 
-REPLICATE_BLOCK = 64
-"""Replicates of a block. A block is drawn whole, even when only its first replicates are used."""
+FIRST_BLOCK, LATER_BLOCK = 64, 192
+"""Replicates of the first block, which is small since few may be wanted, and of each later one.
+
+A block is drawn whole, even when only its first replicates are used.
+"""
 
 
 ENSEMBLE_TABLES = 16
@@ -53,6 +56,20 @@ class ReplicateMode(StrEnum):
     """As population, each replicate at another of the tables of whole patients that print admits."""
 
 
+def replicates_of(block: int) -> range:
+    """Return the replicates of a block, from 0.
+
+    Examples
+    --------
+    >>> replicates_of(0), replicates_of(2)
+    (range(0, 64), range(256, 448))
+    """
+    if block == 0:
+        return range(FIRST_BLOCK)
+    first = FIRST_BLOCK + (block - 1) * LATER_BLOCK
+    return range(first, first + LATER_BLOCK)
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicatePlan:
     """Replicates to write; two plans that are equal give the same bytes."""
@@ -62,7 +79,7 @@ class ReplicatePlan:
     replicates: int
     mode: ReplicateMode = ReplicateMode.EXACT
     scenario: Scenario = DEFAULT_SCENARIO
-    blocks_per_part: int = 2
+    blocks_per_part: int = 1
 
     def __post_init__(self) -> None:
         if self.replicates < 1:
@@ -71,7 +88,7 @@ class ReplicatePlan:
     @property
     def blocks(self) -> int:
         """Number of blocks of replicates."""
-        return -(-self.replicates // REPLICATE_BLOCK)
+        return 1 + max(0, -(-(self.replicates - FIRST_BLOCK) // LATER_BLOCK))
 
     @property
     def text(self) -> str:
@@ -119,28 +136,29 @@ class ReplicateWork:
         """Draw one whole block; return the columns of its tables, those of replicates not wanted left out."""
         plan, design = self.plan, self.setting.design
         own = SeedTree(plan.seed).child("replicates", plan.mode.value, "block", block)
-        first = block * REPLICATE_BLOCK
-        ids = replicate_ids(design, first + 1, REPLICATE_BLOCK, plan.replicates)
-        wanted = min(REPLICATE_BLOCK, plan.replicates - first)
+        numbers = replicates_of(block)
+        first, size = numbers.start, len(numbers)
+        ids = replicate_ids(design, first + 1, size, plan.replicates)
+        wanted = min(size, plan.replicates - first)
         pieces = []
         if plan.mode is not ReplicateMode.EXACT:
             table = self.table_of_replicate(block)
             for number in np.unique(table):
                 setting, mine = self.settings[number], np.flatnonzero(table == number)
                 tree = own.child("table", int(number))
-                story = draw_patients(ids.reshape(REPLICATE_BLOCK, -1)[mine].ravel(), setting, tree)
+                story = draw_patients(ids.reshape(size, -1)[mine].ravel(), setting, tree)
                 pieces.append(_Drawn(story_columns(story, setting, tree, CoarseNoise), mine))
-            return _in_order(pieces, design.total, first, wanted)
+            return _in_order(pieces, design.total, numbers, wanted)
         stories = draw_exact_stories(
             self.record, design, self.setting.calibration, self.setting.model, ids, own, CoarseNoise
         )
         drawn = story_columns(stories.story, self.setting, own.child("tables"), CoarseNoise)
-        return _in_order([_Drawn(drawn, np.arange(REPLICATE_BLOCK))], design.total, first, wanted)
+        return _in_order([_Drawn(drawn, np.arange(size))], design.total, numbers, wanted)
 
     def table_of_replicate(self, block: int) -> IntArray:
         """Return which of the settings each replicate of a block has, all with the same probability."""
         own = SeedTree(self.plan.seed).child("replicates", self.plan.mode.value, "block", block, "tables")
-        return own.generator().integers(0, len(self.settings), REPLICATE_BLOCK)
+        return own.generator().integers(0, len(self.settings), len(replicates_of(block)))
 
     def notes(self) -> Mapping[str, object]:
         """What ``cohort.json`` says; of an ensemble, also its tables and, replicate by replicate, the table of each."""
@@ -168,18 +186,18 @@ class _Drawn:
     numbers: IntArray
 
 
-def _in_order(drawn: Sequence[_Drawn], per_replicate: int, first: int, wanted: int) -> dict[str, Columns]:
+def _in_order(drawn: Sequence[_Drawn], per_replicate: int, block: range, wanted: int) -> dict[str, Columns]:
     """Join tables of replicates drawn apart, in the order of their numbers, and number their rows."""
     joined: dict[str, Columns] = {}
     for name in drawn[0].tables:
         parts = [piece.tables[name] for piece in drawn]
         number = np.concatenate([piece.numbers[positions(piece.tables[name]) // per_replicate] for piece in drawn])
         rows = parts[0] if len(parts) == 1 else join_rows(parts)
-        if len(parts) > 1 or wanted < REPLICATE_BLOCK:
+        if len(parts) > 1 or wanted < len(block):
             order = np.argsort(number, kind="stable")
             order = order[: np.count_nonzero(number < wanted)]
             rows, number = take_rows(rows, order), number[order]
-        joined[name] = {"replicate": number + first + 1, **rows}
+        joined[name] = {"replicate": number + block.start + 1, **rows}
     return joined
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cohort.codes import EndReason, Sex, Status
+from cohort.columns import position_of
 from cohort.errors import ScenarioError, UsageError
 from cohort.record import Measure
 from cohort.response import IntArray
@@ -257,7 +258,7 @@ def _covariates(assigned: AssignedBaseline) -> pd.DataFrame:
 def _first_event(course: ObservedCourse, attendance: Attendance, horizon: float) -> tuple[FloatArray, IntArray]:
     """Years to the first of flare, kidney failure and death or to the end of follow-up, cut at the horizon."""
     end = attendance.follow_up_days
-    died = attendance.end_reason == EndReason.DEATH.value
+    died = attendance.end_reason == position_of(EndReason.DEATH)
     days = (first_flare(course.flare_day), course.failure_day, np.where(died, end, NO_DAY))
     first = np.min([np.where(day == NO_DAY, _NEVER, day) for day in days], axis=0)
     years = np.minimum(first, end) / _DAYS_PER_YEAR

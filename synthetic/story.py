@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +14,8 @@ from cohort.response import IntArray
 from cohort.seeds import SeedTree
 from synthetic.assignment import AssignedBaseline
 from synthetic.calendar import Attendance, Leaving
-from synthetic.coarse import NoiseSource
-from synthetic.course import CourseNoise, poor_outcome_hazard_ratio
+from synthetic.coarse import NoiseSource, Source, as_it_is
+from synthetic.course import Course, CourseNoise, poor_outcome_hazard_ratio
 from synthetic.design import Design
 from synthetic.events import EventRows, adverse_event_rows, doubling_rows, first_day, join_events, renal_rows
 from synthetic.gaps import LaboratoryGaps, draw_gaps
@@ -33,22 +32,19 @@ from synthetic.treatments import (
 from synthetic.visits import FlareRows, VisitRows, VisitWriter, write_visits
 
 RowRecord = TypeVar("RowRecord", VisitRows, EventRows)
-Source: TypeAlias = Callable[[np.random.Generator], NoiseSource]
-"""Makes of a generator what laboratory values, doses and adverse events are drawn from."""
-
-
-def as_it_is(generator: np.random.Generator) -> NoiseSource:
-    """Draw from the generator itself."""
-    return generator
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """Attendance, the noise a course was walked from, and what of the course is observed."""
+    """Attendance, the noise a course was walked from, and what of the course is observed.
+
+    ``walked`` is the whole course, if it was walked at the calibrated thresholds.
+    """
 
     attendance: Attendance
     noise: CourseNoise
     course: ObservedCourse
+    walked: Course | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +69,10 @@ class RecordedVisits:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happens to every patient of a cohort or of one block of it; ``ids`` are the patients' identifiers."""
+    """What happens to every patient of a cohort or of one block of it; ``ids`` are the patients' identifiers.
+
+    ``walked`` is the course as nobody observes it, if it was walked at the calibrated thresholds.
+    """
 
     ids: npt.NDArray[np.bytes_]
     assigned: AssignedBaseline
@@ -86,10 +85,11 @@ class Story:
     prednisolone: npt.NDArray[np.float64]
     events: EventRows
     gaps: LaboratoryGaps
+    walked: Course | None = None
 
 
 def join_stories(stories: list[Story], numbers: list[IntArray], per_replicate: int) -> Story:
-    """Join stories of different replicates, in the order of their ``numbers``, each of shape ``(a,)``."""
+    """Join stories of different exact replicates, in the order of their ``numbers``, each of shape ``(a,)``."""
     if len(stories) == 1:
         return stories[0]
     order = np.argsort(np.concatenate(numbers))
@@ -229,4 +229,5 @@ def finish_story(
         prednisolone,
         events,
         seen.gaps,
+        follow_up.walked,
     )

@@ -36,7 +36,7 @@ from synthetic.setting import Setting
 from synthetic.story import Story
 from synthetic.treatment_rows import treatment_rows
 from synthetic.treatments import tacrolimus_trough
-from synthetic.truth import potential_outcomes
+from synthetic.truth import OwnCourse, potential_outcomes
 from synthetic.visits import UNSCHEDULED, printed_egfr
 
 FloatArray = npt.NDArray[np.float64]
@@ -68,7 +68,7 @@ def patients_columns(story: Story, design: Design) -> Columns:
         "hydroxychloroquine": treatment.hydroxychloroquine,
         "raas_inhibitor": treatment.raas_inhibitor,
         "follow_up_days": attendance.follow_up_days,
-        "end_reason": Coded.of(attendance.end_reason, EndReason),
+        "end_reason": Coded(attendance.end_reason, names_of(EndReason)),
     }
 
 
@@ -161,10 +161,11 @@ def truth_columns(story: Story, setting: Setting) -> dict[str, Columns]:
     assigned, attendance, months = story.assigned, story.attendance, design.months
     size, arms, visits = len(story.ids), len(design.arms), len(months)
     probability = arm_probabilities(assigned.logit, calibration.intercepts, design.tacrolimus)
+    own = None if story.walked is None else OwnCourse(assigned.arm, story.walked)
     outcomes = potential_outcomes(
-        assigned.baseline, story.noise, attendance.visit_day, attendance.death_day, calibration, setting.model
+        assigned.baseline, story.noise, attendance.visit_day, attendance.death_day, calibration, setting.model, own
     )
-    everybody, each_arm, names = np.arange(size), np.arange(arms), design.arms.tolist()
+    everybody, each_arm, names = np.arange(size), np.arange(arms, dtype=np.int8), design.arms.tolist()
     return {
         "truth_patients": {
             "patient_id": Identifiers(everybody, story.ids),
@@ -174,7 +175,7 @@ def truth_columns(story: Story, setting: Setting) -> dict[str, Columns]:
         "truth_responses": {
             "patient_id": Identifiers(np.repeat(everybody, arms * visits), story.ids),
             "arm": Coded(np.tile(np.repeat(each_arm, visits), size), names),
-            "visit_month": np.tile(months, size * arms),
+            "visit_month": np.tile(months.astype(np.int32), size * arms),
             "response": Coded(outcomes.state.transpose(1, 0, 2).ravel(), _RESPONSES),
         },
         "truth_outcomes": {

@@ -90,24 +90,26 @@ def treatment_rows(
 def _in_order(spells: list[_Spell], taper: TreatmentRows, size: int) -> TreatmentRows:
     """Put every row where the order by patient, drug, phase and day has it, without sorting."""
     keys = sorted([*(spell.key for spell in spells), _TAPER])
-    counts = np.zeros((size, len(keys)), dtype=np.int32)
+    # One row a key, so that the values of many patients stand together.
+    counts = np.zeros((len(keys), size), dtype=np.int32)
     for spell in spells:
-        counts[:, keys.index(spell.key)] = spell.who
+        counts[keys.index(spell.key)] = spell.who
     of_taper = np.bincount(taper.patient, minlength=size)
-    counts[:, keys.index(_TAPER)] = of_taper
-    starts = np.cumsum(counts, dtype=np.int32).reshape(counts.shape) - counts
+    counts[keys.index(_TAPER)] = of_taper
+    of_patient = counts.sum(axis=0, dtype=np.int32)
+    starts = np.cumsum(counts, axis=0, dtype=np.int32) - counts + (np.cumsum(of_patient, dtype=np.int32) - of_patient)
     nth = np.arange(len(taper.patient)) - np.repeat(np.cumsum(of_taper) - of_taper, of_taper)
-    place = starts[taper.patient, keys.index(_TAPER)] + nth
-    rows = _empty_rows(np.repeat(np.arange(size, dtype=np.int32), counts.sum(axis=1)))
+    place = starts[keys.index(_TAPER)].take(taper.patient) + nth
+    rows = _empty_rows(np.repeat(np.arange(size, dtype=np.int32), of_patient))
     for name in _FILLED:
         getattr(rows, name)[place] = getattr(taper, name)
     for spell in spells:
         patient = np.flatnonzero(spell.who)
-        place = starts[patient, keys.index(spell.key)]
+        place = starts[keys.index(spell.key)].take(patient)
         rows.drug[place] = position_of(spell.drug)
         rows.phase[place] = position_of(spell.phase)
         for name in ("start_day", "stop_day", "dose", "stop_reason"):
-            getattr(rows, name)[place] = getattr(spell, name)[patient]
+            getattr(rows, name)[place] = getattr(spell, name).take(patient)
     return rows
 
 
@@ -123,28 +125,28 @@ def _empty_rows(patient: WholeArray) -> TreatmentRows:
 
 def prednisolone_rows(visits: VisitRows, dose: FloatArray, follow_up_days: IntArray) -> TreatmentRows:
     """Turn the doses at visits into spells of one dose each, up to the day before the visit that changes it."""
-    new_patient = np.concatenate([[True], visits.patient[1:] != visits.patient[:-1]])
-    changed = np.flatnonzero(new_patient | np.concatenate([[True], dose[1:] != dose[:-1]]))
-    patient = visits.patient[changed]
-    followed = np.concatenate([patient[1:] == patient[:-1], [False]])
-    next_day = np.concatenate([visits.day[changed][1:], [0]])
-    next_dose = np.concatenate([dose[changed][1:], [0.0]])
-    stop = np.where(followed, next_day - 1, follow_up_days[patient])
+    changing = np.ones(len(dose), dtype=bool)
+    changing[1:] = (visits.patient[1:] != visits.patient[:-1]) | (dose[1:] != dose[:-1])
+    changed = np.flatnonzero(changing)
+    patient, day = visits.patient.take(changed), visits.day.take(changed)
+    dose = dose.take(changed)
+    taken = np.flatnonzero(dose > 0)
+    following = np.minimum(taken + 1, len(dose) - 1)
+    who = patient.take(taken)
+    followed = (patient.take(following) == who) & (following > taken)
     reason = np.where(
-        ~followed,
+        followed,
+        np.where(dose.take(following) > 0, position_of(StopReason.DOSE_CHANGED), position_of(StopReason.REMISSION)),
         position_of(StopReason.ONGOING),
-        np.where(next_dose > 0, position_of(StopReason.DOSE_CHANGED), position_of(StopReason.REMISSION)),
     )
-    taken = dose[changed] > 0
-    size = int(taken.sum())
     return TreatmentRows(
-        patient[taken],
-        np.full(size, position_of(Drug.PREDNISOLONE)),
-        np.full(size, position_of(Phase.MAINTENANCE)),
-        visits.day[changed][taken],
-        stop[taken],
-        dose[changed][taken],
-        reason[taken],
+        who,
+        np.full(len(taken), position_of(Drug.PREDNISOLONE)),
+        np.full(len(taken), position_of(Phase.MAINTENANCE)),
+        day.take(taken),
+        np.where(followed, day.take(following) - 1, follow_up_days.take(who)),
+        dose.take(taken),
+        reason,
     )
 
 

@@ -30,6 +30,7 @@ FloatArray = npt.NDArray[np.float64]
 
 UNSCHEDULED = -1
 """Stands for "no scheduled month" in ``VisitRows.month``."""
+_NO_LIMIT = np.iinfo(np.int64).max
 _LOWEST_CREATININE = 35
 """In hundredths of mg/dL."""
 
@@ -71,11 +72,8 @@ class VisitWriter:
         random: NoiseSource,
         untested_random: NoiseSource,
     ) -> None:
-        self._baseline = baseline
-        self._model = model
-        self._response = response
-        self._flare = flare
-        self._random = random
+        self._baseline, self._model, self._random = baseline, model, random
+        self._response, self._flare = response, flare
         # Visits without kidney tests draw from a stream of their own, so that they move no value of another visit.
         self._untested_random = untested_random
         self._kidney = model.kidney
@@ -290,7 +288,7 @@ class VisitWriter:
             self._baseline.latent_severity[patient],
             self._baseline.female[patient],
             self._shift[patient] + lift,
-            self._baseline.laboratory_level.take(patient, axis=1, mode="clip"),
+            self._baseline.laboratory_level.take(patient, axis=1, mode="wrap"),
         )
         return draw_secondary(upcr, own, self._model.laboratory, random or self._random)
 
@@ -307,9 +305,12 @@ class VisitWriter:
         centre[failing] = np.maximum(centre[failing], climbing)
         noise = self._random.standard_normal(len(patient))
         drawn = np.rint(np.exp(centre + kidney.creatinine_log_sd * noise)).astype(np.int64)
-        limit = self._complete_creatinine[patient]
+        limit = np.where(state == COMPLETE, self._complete_creatinine[patient], _NO_LIMIT)
+        # It falls with age, so that those below that of the oldest on the last day need not know theirs.
+        oldest = self._baseline.age_years.max() + day.max(initial=0) / 365.25
         for code, egfr in ((PARTIAL, self._response.near_normal_egfr), (NO_RESPONSE, kidney.failure_egfr + 1.0)):
-            those = np.flatnonzero(state == code)
+            least = 100.0 * creatinine_for_egfr(egfr, oldest, [False, True]).min() - 2.0
+            those = np.flatnonzero((state == code) & (drawn > least))
             limit[those] = self._creatinine_of(egfr, patient[those], day[those])
         drawn = self._kept_below(drawn, limit, drawn > limit)
         uniform = self._random.random(len(patient))[failing]
@@ -350,7 +351,7 @@ class VisitWriter:
 def printed_egfr(visits: VisitRows, baseline: Baseline) -> FloatArray:
     """Return the eGFR of each visit by CKD-EPI 2021 from the printed creatinine and the age that day, to one decimal.
 
-    The factors of creatinine and of age at the index date are computed once for each value, not for each visit.
+    The factors of creatinine, of age at the index date and of time since are computed once for each value.
     """
     who = visits.patient
     highest = int(visits.creatinine.max())
@@ -358,7 +359,7 @@ def printed_egfr(visits: VisitRows, baseline: Baseline) -> FloatArray:
     of_creatinine: FloatArray = np.stack([ckd_epi_2021(printed, 0.0, female) for female in (False, True)])
     yearly = log(EGFR_PER_YEAR)
     at_start = np.exp(yearly * baseline.age_years)
-    of_age = at_start[who] * np.exp(yearly / 365.25 * visits.day)
+    of_age = at_start.take(who) * np.exp(yearly / 365.25 * np.arange(visits.day.max() + 1)).take(visits.day)
     egfr: FloatArray = of_creatinine[baseline.female[who].astype(np.intp), visits.creatinine] * of_age
     return np.round(egfr, 1)
 

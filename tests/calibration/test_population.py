@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cohort.codes import EndReason
+from cohort.columns import position_of
 from cohort.definitions import KIM2025
 from cohort.errors import CalibrationError
 from cohort.seeds import SeedTree
@@ -16,7 +18,7 @@ from cohort.targets import load_study
 from cohort.validation import validate_cohort
 from synthetic.calibrate import Calibration, calibrate
 from synthetic.calibration_file import calibration_for, fingerprint
-from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, PARTIAL
+from synthetic.course import COMPLETE, NO_DAY, NO_RESPONSE, PARTIAL, walk_course
 from synthetic.cuts import Counts
 from synthetic.design import Design, design_of
 from synthetic.model import PatientModel
@@ -26,7 +28,7 @@ from synthetic.scenario import DEFAULT_SCENARIO
 from synthetic.setting import Setting, settle
 from synthetic.story import Story
 from synthetic.tables import events_frame, patients_frame, treatments_frame, truth_frames, visits_frame
-from synthetic.truth import PotentialOutcomes, potential_outcomes
+from synthetic.truth import OwnCourse, PotentialOutcomes, potential_outcomes
 
 MODEL = PatientModel()
 BLOCKS = 12
@@ -130,9 +132,26 @@ def test_what_is_observed_is_the_potential_outcome_under_the_treatment_taken(
             seen, mine = np.where(seen == NO_DAY, 10**6, seen), np.where(day == NO_DAY, 10**6, day)[own, everybody]
             np.testing.assert_array_equal(seen[mine < end], mine[mine < end])
             assert (seen[mine >= end] == 10**6).all()
-        dead = story.attendance.end_reason == "death"
+        dead = story.attendance.end_reason == position_of(EndReason.DEATH)
         np.testing.assert_array_equal(outcomes.death_day[dead], end[dead])
         assert ((outcomes.death_day == NO_DAY) | (outcomes.death_day >= end))[~dead].all()
+
+
+def test_a_course_walked_before_need_not_be_walked_again(stories: list[Story], calibration: Calibration) -> None:
+    # A third arm between the two, so that every patient has two arms to be walked under.
+    names = ("intercepts", "no_response_below", "complete_from", "flare_ratio")
+    rows = {name: getattr(calibration, name) for name in names}
+    three = replace(calibration, **{name: np.stack([*value, value.mean(axis=0)]) for name, value in rows.items()})
+    story, baseline = stories[0], stories[0].assigned.baseline
+    arm = np.random.default_rng(1).integers(0, 3, len(story.ids))
+    visit_day, death_day = story.attendance.visit_day, story.attendance.death_day
+    hazards = three.hazards(baseline, arm, MODEL)
+    own = OwnCourse(arm, walk_course(story.noise, hazards, visit_day, three.cut(arm), MODEL.course))
+    anew = potential_outcomes(baseline, story.noise, visit_day, death_day, three, MODEL)
+    known = potential_outcomes(baseline, story.noise, visit_day, death_day, three, MODEL, own)
+    for field in fields(PotentialOutcomes):
+        np.testing.assert_array_equal(getattr(known, field.name), getattr(anew, field.name))
+    assert (anew.state[0] != anew.state[2]).any()
 
 
 def test_truth_tables_hold_every_arm(stories: list[Story], setting: Setting) -> None:

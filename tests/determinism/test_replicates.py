@@ -19,14 +19,14 @@ from cohort.store import read_cohort
 from cohort.targets import load_study
 from cohort.validation import validate_cohort
 from synthetic.reconstruct import reconstruct
-from synthetic.replicates import REPLICATE_BLOCK, ReplicateMode, ReplicatePlan, generate_replicates
+from synthetic.replicates import FIRST_BLOCK, ReplicateMode, ReplicatePlan, generate_replicates
 from synthetic.stream import write_population
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("replicates") / "many"
-    write_population(ReplicatePlan("kim2025", 7, REPLICATE_BLOCK + 3, blocks_per_part=1), target)
+    write_population(ReplicatePlan("kim2025", 7, FIRST_BLOCK + 3, blocks_per_part=1), target)
     return target
 
 
@@ -34,13 +34,13 @@ def test_every_replicate_has_the_reconstructed_counts_and_its_own_flares(written
     whole = read_cohort(written)
     number = whole.patients["patient_id"].str.split("-").str[1].astype(int)
     assert number.tolist() == sorted(number)
-    assert number.nunique() == REPLICATE_BLOCK + 3
+    assert number.nunique() == FIRST_BLOCK + 3
     key = whole.patients[["patient_id", "arm"]].assign(replicate=number)
     derived = derive_responses(whole.patients, whole.visits, KIM2025).merge(key)
     found = derived.groupby(["replicate", "arm", "visit_month", "response"]).size().unstack(fill_value=0)
     for row in reconstruct(load_study("kim2025")).counts.itertuples(index=False):
         cells = found.xs((row.arm, row.month), level=("arm", "visit_month"))[["CR", "PR", "NR"]]
-        assert len(cells) == REPLICATE_BLOCK + 3
+        assert len(cells) == FIRST_BLOCK + 3
         assert (cells == [row.complete, row.partial, row.none]).all().all()
     flares = derive_flares(whole.patients, whole.visits, KIM2025, KDIGO_2012)
     events = whole.events[whole.events["event"] == "renal_flare"]
@@ -58,7 +58,7 @@ def test_one_replicate_is_a_sound_cohort(written: Path) -> None:
         read_cohort(written, replicate=68)
 
 
-@pytest.mark.parametrize("replicate", [1, 2, 30, REPLICATE_BLOCK + 3])
+@pytest.mark.parametrize("replicate", [1, 2, 30, FIRST_BLOCK + 3])
 def test_a_replicate_contradicts_no_finding(written: Path, replicate: int) -> None:
     one = read_cohort(written, replicate=replicate)
     arms = one.patients.set_index("patient_id")["arm"]
@@ -92,7 +92,7 @@ def test_a_single_cohort_holds_no_replicates(cohort_folder: Path) -> None:
 @pytest.mark.parametrize("mode", [ReplicateMode.EXACT, ReplicateMode.POPULATION])
 def test_more_replicates_begin_with_the_same_ones(mode: ReplicateMode) -> None:
     few = generate_replicates("kim2025", replicates=2, seed=11, mode=mode)
-    more = generate_replicates("kim2025", replicates=REPLICATE_BLOCK + 1, seed=11, mode=mode)
+    more = generate_replicates("kim2025", replicates=FIRST_BLOCK + 1, seed=11, mode=mode)
     for name, table in few.items():
         other = more[name].to_pandas()
         pd.testing.assert_frame_equal(

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from synthetic.calendar import Leaving, attendance_by_chance, attendance_by_count, draw_visit_days, schedule
+from cohort.codes import EndReason
+from cohort.columns import names_of
+from synthetic.calendar import Attendance, Leaving, attendance_by_chance, attendance_by_count, draw_visit_days, schedule
 from synthetic.course import NO_DAY
 from synthetic.groups import Arms
 from synthetic.model import CalendarModel, PatientModel
@@ -17,6 +19,10 @@ MONTHS = np.array([6, 12, 24, 36, 60])
 PARTS = PatientModel()
 KEPT = np.array([[91, 88, 79, 69, 48], [83, 78, 71, 65, 55]])
 SIZES = np.array([92, 87])
+
+
+def reasons(found: Attendance) -> np.ndarray:
+    return np.array(names_of(EndReason))[found.end_reason]
 
 
 def leaving_of(arm: np.ndarray, early: float | np.ndarray = 1.0, death: float | np.ndarray = 1.0) -> Leaving:
@@ -65,12 +71,12 @@ def test_exactly_so_many_are_kept_and_the_frail_leave_first() -> None:
         assert staying.tolist() == KEPT[position].tolist()
     completed = found.last_visit == 4
     assert np.log(early[completed]).mean() < np.log(early[~completed]).mean() - 2.0
-    assert set(found.end_reason[completed]) == {"completed"}
-    dead = found.end_reason == "death"
+    assert set(reasons(found)[completed]) == {"completed"}
+    dead = reasons(found) == "death"
     np.testing.assert_array_equal(found.death_day[dead], found.follow_up_days[dead])
     later = found.death_day[~dead]
     assert ((later == NO_DAY) | (later > found.follow_up_days[~dead])).all()
-    check_dates(found.index_date, found.follow_up_days, found.end_reason)
+    check_dates(found.index_date, found.follow_up_days, reasons(found))
 
 
 def check_dates(index_date: np.ndarray, end: np.ndarray, reason: np.ndarray) -> None:
@@ -94,12 +100,12 @@ def test_by_chance_so_many_stay_as_calibrated() -> None:
         assert np.abs((share - expected) / np.sqrt(expected * (1 - expected) / (size / 2))).max() < 5
     assert not found.missed.any()
     assert (found.attended.sum(axis=1) == found.last_visit + 1).all()
-    dead = found.end_reason == "death"
+    dead = reasons(found) == "death"
     np.testing.assert_array_equal(found.death_day[dead], found.follow_up_days[dead])
     last_day = np.where(found.last_visit >= 0, found.visit_day[np.arange(size), found.last_visit], 0)
     assert (last_day <= found.follow_up_days).all()
     assert (last_day[dead] < found.follow_up_days[dead]).all()
-    check_dates(found.index_date, found.follow_up_days, found.end_reason)
+    check_dates(found.index_date, found.follow_up_days, reasons(found))
 
 
 @pytest.mark.parametrize(("slope", "sign"), [(0.3, 1), (0.0, 0), (-0.3, -1)])
@@ -111,7 +117,7 @@ def test_tacrolimus_is_later_by_the_drift(slope: float, sign: int) -> None:
         leaving_of(arm), stays, MONTHS, Mortality(np.zeros(5)), parts, np.random.default_rng(8)
     )
     years = (found.index_date - np.datetime64("1999-01-01")).astype(float) / 365.25
-    free = found.end_reason != "data_lock"
+    free = reasons(found) != "data_lock"
     gap = years[free & (arm == 0)].mean() - years[free & (arm == 1)].mean()
     assert (gap > 1) if sign > 0 else (gap < -1) if sign < 0 else (abs(gap) < 0.25)
 
@@ -123,4 +129,4 @@ def test_all_early_ends_are_losses_if_asked() -> None:
     found = attendance_by_chance(
         leaving_of(np.zeros(500, dtype=int)), stays, MONTHS, rule, parts, np.random.default_rng(1)
     )
-    assert set(found.end_reason) == {"lost_to_follow_up", "completed"}
+    assert set(reasons(found)) == {"lost_to_follow_up", "completed"}

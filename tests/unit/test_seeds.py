@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 
 import numpy as np
@@ -44,6 +45,13 @@ def test_steps_of_a_path_may_be_taken_one_by_one_and_numbers_are_names() -> None
 
 def test_streams_are_counter_based() -> None:
     assert isinstance(SeedTree(1).generator().bit_generator, np.random.Philox)
+
+
+def test_a_stream_is_philox_at_the_key_that_its_path_has() -> None:
+    text = b"2025/replicates/7"
+    key = int.from_bytes(hashlib.blake2b(text, digest_size=16, person=b"lncohort-seed").digest(), "little")
+    plain = np.random.Generator(np.random.Philox(key=key))
+    assert plain.random(5).tolist() == SeedTree(2025).child("replicates", 7).generator().random(5).tolist()
 
 
 def test_any_whole_number_from_zero_is_a_seed() -> None:
