@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -111,19 +113,32 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def lncohort() -> Run:
-    """Give a function that runs the installed command in a folder outside the checkout."""
+def lncohort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Give a function that runs the installed command, in a process of its own, in a folder outside the checkout."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    with subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("command_server.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        asked, answers, numbers = server.stdin, server.stdout, itertools.count()
 
-    def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "COLUMNS": "200"},
-        )
+        def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+            number = next(numbers)
+            stdout, stderr = outputs / f"{number}.out", outputs / f"{number}.err"
+            command = [str(COMMAND), *map(str, arguments)]
+            request = {"arguments": command, "cwd": str(cwd), "stdout": str(stdout), "stderr": str(stderr)}
+            asked.write(json.dumps(request) + "\n")
+            asked.flush()
+            code = int(answers.readline())
+            return subprocess.CompletedProcess(command, code, stdout.read_text("utf-8"), stderr.read_text("utf-8"))
 
-    return run
+        yield run
+        asked.close()
 
 
 @dataclass(frozen=True)

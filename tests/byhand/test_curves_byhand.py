@@ -348,6 +348,7 @@ def test_turnbull_with_weights_missing_limits_and_an_empty_arm() -> None:
     assert rows["n_events"].tolist() == [3, 3, 3]
 
 
+@pytest.mark.slow
 def test_turnbull_bootstrap_of_a_proportion() -> None:
     """Thirty of a hundred respond by 6, the rest later: S(6) resampled is binomial, variance .21 / 100."""
     data = intervals([(0, 6)] * 30 + [(6, INF)] * 70)

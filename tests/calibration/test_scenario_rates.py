@@ -96,6 +96,7 @@ def test_rates_are_met_whoever_misses_visits(
     assert_rates(population(setting, 2, seed=43), design)
 
 
+@pytest.mark.slow
 def test_rates_are_met_under_any_scenario(
     scenarios: st.SearchStrategy[Scenario],
     cheaply: Callable[[int], AbstractContextManager[None]],

@@ -22,6 +22,7 @@ def three(sampler: ConfoundingSampler) -> pd.DataFrame:
     return run_simulation(sampler, SimulationPlan(SETTINGS, 3, SOME))
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(sampler: ConfoundingSampler, three: pd.DataFrame) -> None:
     steps: list[int] = []
     again = run_simulation(sampler, SimulationPlan(SETTINGS, 3, SOME), jobs=2, advance=lambda: steps.append(1))

@@ -219,6 +219,7 @@ def test_names_and_files_that_cannot_be_read(refused: Refused, tmp_path: Path) -
         load_scenario(tmp_path / "null.toml")
 
 
+@pytest.mark.slow
 def test_a_population_begun_under_one_scenario_is_not_finished_under_another(
     lncohort: Callable[..., object], refused: Refused, tmp_path: Path
 ) -> None:

@@ -98,6 +98,7 @@ def test_generate_writes_what_validate_accepts(done: Run, tmp_path: Path, genera
     assert json.loads(done("validate", "deep/cohort", "--json").stdout) == SOUND
 
 
+@pytest.mark.slow
 def test_generate_overwrites_only_when_asked(done: Run, tmp_path: Path) -> None:
     done("generate", "kim2025", "--out", "cohort")
     first = file_hash(tmp_path / "place" / "cohort" / "visits.parquet")
@@ -129,6 +130,7 @@ def test_derive_writes_both_tables_and_prints_the_reconstructed_counts(done: Run
     assert not [path for path in cohort_folder.iterdir() if path.name.startswith(".derived")]
 
 
+@pytest.mark.slow
 def test_derive_under_several_definitions_replaces_what_was_there(done: Run, cohort_folder: Path) -> None:
     done("derive", "cohort")
     shown = done("derive", "cohort", "--definition", "kim2025_strict", "--definition", "kim2025").stdout

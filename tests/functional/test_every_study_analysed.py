@@ -27,6 +27,8 @@ from synthetic.scenario import load_scenario
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TRIALS = tuple(name for name in available_studies() if name != "kim2025")
 IMMUNOSUPPRESSANTS = {*CALCINEURIN_INHIBITORS, *(Drug(code) for code in Background if code is not Background.NONE)}
+ANALYSED = ("bao2008", "mok2013", "zavada2010")
+"""Studies that the default run analyses: two arms, one arm, a rate that no integer gives."""
 COMPARING = ("response_differences", "flare_free_logrank", "cox", "propensity_balance", "weighted_response")
 
 
@@ -90,6 +92,9 @@ def test_origins_are_those_of_the_study_file(made: tuple[Study, Cohort]) -> None
     assert set(cohort.patients["ethnicity"]) == {origin.code.value for origin in study.origins}
 
 
+@pytest.mark.parametrize(
+    "made", [pytest.param(name, marks=() if name in ANALYSED else pytest.mark.slow) for name in TRIALS], indirect=True
+)
 def test_analyses_run_or_say_why(made: tuple[Study, Cohort]) -> None:
     study, cohort = made
     data = laid_out(study, cohort)

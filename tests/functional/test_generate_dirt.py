@@ -72,6 +72,7 @@ def test_without_dirt_only_the_layout_changes(lncohort: Run, study: Study, tmp_p
     assert set(read_registry(read_files(tmp_path / "c"), study)) == {table.name for table in COHORT_TABLES}
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_in_another_process(tmp_path: Path) -> None:
     for name, environment in (
         ("a", {"PYTHONHASHSEED": "1", "TZ": "UTC"}),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,6 +35,7 @@ def test_population_options_belong_to_population_mode(lncohort: Run, tmp_path: P
         assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_population_is_no_input_of_reproduce(lncohort: Run, tmp_path: Path) -> None:
     made = lncohort(
         "generate", "kim2025", "--mode", "population", "--patients", 300, "--out", tmp_path / "p", cwd=tmp_path
@@ -47,6 +49,7 @@ def test_a_population_is_no_input_of_reproduce(lncohort: Run, tmp_path: Path) ->
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_report_replaces_only_a_report(lncohort: Run, tmp_path: Path) -> None:
     lncohort("generate", "kim2025", "--mode", "population", "--patients", 400, "--out", tmp_path / "p", cwd=tmp_path)
     assert (

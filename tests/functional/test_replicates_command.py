@@ -20,6 +20,7 @@ def replicates(lncohort: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_replicates_are_valid_and_one_is_analysed(replicates: Path, lncohort: Run) -> None:
     notes = json.loads((replicates / "many" / "cohort.json").read_text("utf-8"))["notes"]
     assert notes["replicates"] == 3

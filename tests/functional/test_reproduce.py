@@ -91,6 +91,7 @@ def test_two_runs_give_the_same_bytes(reproduction: Path, tmp_path: Path) -> Non
             assert again.read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_one_altered_laboratory_value_is_seen(reproduction: Path, tmp_path: Path) -> None:
     altered = tmp_path / "altered"
     shutil.copytree(reproduction / "cohort", altered)
@@ -141,6 +142,7 @@ def test_taking_the_generated_cohort_changes_no_result(reproduction: Path, tmp_p
         assert (tmp_path / "taken" / "results" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_analyze_and_report_give_a_page_without_a_ledger(reproduction: Path, tmp_path: Path) -> None:
     done = run("analyze", reproduction / "cohort", "--out", "results", "--only", "response, survival", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

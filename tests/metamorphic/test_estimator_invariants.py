@@ -303,6 +303,7 @@ def test_the_same_input_gives_the_same_bytes(case: Case) -> None:
     assert digest(case) == digest(case)
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bytes() -> None:
     folder = Path(__file__).parent
     environment = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(folder)}

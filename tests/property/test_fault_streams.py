@@ -72,7 +72,13 @@ def base() -> dict[str, Places]:
     return places(twin_of(small_cohort(), HEAVY))
 
 
-@pytest.mark.parametrize("kind", [fault for fault in Fault if fault not in LOSSES])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(fault, marks=pytest.mark.slow if place % 5 else ())
+        for place, fault in enumerate(fault for fault in Fault if fault not in LOSSES)
+    ],
+)
 def test_one_rate_moves_no_other_kind(kind: Fault, base: dict[str, Places]) -> None:
     other = places(twin_of(small_cohort(), HEAVY | {kind: 0.0}))
     assert kind.value not in other
@@ -93,6 +99,7 @@ def test_losses_take_the_faults_of_their_rows_and_move_none(kind: Fault) -> None
         assert removed[name] <= where, name
 
 
+@pytest.mark.slow
 def test_a_higher_level_keeps_the_faults_of_a_lower_one() -> None:
     cohort = cohort_of(2025)
     by_level = [make_registry(cohort, STUDY, SeedTree(8), plan_at(level)) for level in list(DirtLevel)[1:]]
@@ -121,6 +128,7 @@ def counts(kinds: tuple[Fault, ...], seeds: range) -> pd.DataFrame:
     return total.loc[[kind.value for kind in kinds]].assign(rate=[HEAVY[kind] for kind in kinds])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kinds",
     [LOSSES[:1], LOSSES[1:], tuple(fault for fault in Fault if fault not in LOSSES)],
@@ -168,6 +176,7 @@ def test_no_rate_is_cut_off_where_kinds_share_a_unit() -> None:
     assert 2 * HEAVY[Fault.UNIT_STATED] <= 1
 
 
+@pytest.mark.slow
 def test_sicker_patients_lose_more_visits_and_results() -> None:
     # By a chance linear in the rank, three quarters of what is lost lies above the median.
     lost, above = 0, 0

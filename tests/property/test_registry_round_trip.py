@@ -92,6 +92,7 @@ def test_undoing_every_listed_fault_gives_the_clean_cohort(cohort_seed: int, see
         assert list(twin.faults.columns) == list(TRUTH_FAULTS.column_names)
 
 
+@pytest.mark.slow
 @settings(STEADY, max_examples=5)
 @given(SEEDS, st.lists(st.sampled_from([0.0, 0.02, 0.5, 1.0]), min_size=len(Fault), max_size=len(Fault)))
 def test_any_mixture_of_rates_can_be_undone(seed: int, rates: list[float]) -> None:
@@ -100,6 +101,7 @@ def test_any_mixture_of_rates_can_be_undone(seed: int, rates: list[float]) -> No
     assert_undone(twin, cohort)
 
 
+@pytest.mark.slow
 @settings(STEADY, max_examples=2)
 @given(SEEDS, st.sampled_from([DirtLevel.MODERATE, DirtLevel.HEAVY]))
 def test_every_listed_fault_is_where_the_list_says(seed: int, level: DirtLevel) -> None:

@@ -109,6 +109,7 @@ def test_the_p_value_counts() -> None:
     assert every_table(BOUND, bound=True) < every_table(BOUND, bound=False)
 
 
+@pytest.mark.slow
 def test_every_table_has_the_same_probability(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chi-square of the second table over 400 seeds; a right sampler fails for one choice of seeds in 1000."""
     record = study([6], [target(OR, 6, "100")], {"a": 5})
