@@ -61,27 +61,32 @@ def build_report(folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    compared = results.ledger is not None
     return environment.get_template("template.html").render(
         facts=results.facts,
-        summary=summary(results.facts),
+        summary=summary(results.facts, compared=compared),
+        compared=compared,
         parts=_parts(results),
     )
 
 
-def summary(facts: Facts) -> str:
+def summary(facts: Facts, *, compared: bool) -> str:
     """Say in one sentence what the page is about.
 
     Parameters
     ----------
     facts
         What ``results.json`` says.
+    compared
+        Whether published numbers are set beside those of the cohort.
     """
     patients = sum(arm.size for arm in facts.arms)
     arms = ", ".join(f"{arm.label} {arm.size}" for arm in facts.arms)
     if facts.synthetic:
         return (
             f"{patients} synthetic patients ({arms}), generated from the published results of the study named above, "
-            "are analysed like the patients of a registry, and every published number is set beside what they give."
+            "are analysed like the patients of a registry"
+            + (", and every published number is set beside what they give." if compared else ".")
         )
     return f"Recorded patients of a registry, analysed like the study named above, which had {patients} ({arms})."
 

@@ -26,7 +26,7 @@ def derive(
     derived/flares.parquet (KDIGO 2012), replacing earlier ones. Prints how many patients respond at each visit, and how
     many were seen without the values that would tell.
     """
-    from cohort.cli.pipeline import derive_into, open_cohort, require_sound
+    from cohort.cli.pipeline import analysis_command, derive_into, open_cohort, require_sound
     from cohort.definitions import KIM2025, response_definition
 
     definitions = [response_definition(name) for name in dict.fromkeys(definition or [KIM2025.name])]
@@ -58,4 +58,4 @@ def derive(
         "Renal response, patients", ("definition", "arm", "month", *(name.replace("_", " ") for name in _STATES)), rows
     )
     print_line(f"renal flares: {len(tables['flares'])}")
-    suggest(f"lncohort analyze {cohort} --out RESULTS")
+    suggest(analysis_command(cohort, opened.study))

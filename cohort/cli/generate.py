@@ -81,6 +81,9 @@ def generate(
 
     With --replicates every table has a column replicate, from 1, and identifiers are unique over replicates.
     """
+    from cohort.cli.pipeline import analysis_command
+    from cohort.targets import load_study
+
     plan = _plan(study, seed, scenario, mode, patients, replicates)
     if plan is None and (jobs != 1 or cluster is not None):
         raise UsageError(
@@ -106,9 +109,9 @@ def generate(
     if dirt is not None:
         talk(f"registry twin: {out}/registry; its faults, with a count of each kind: {out}/truth/fault_kinds.csv")
     if replicates is None:
-        suggest(f"lncohort validate {out}", f"lncohort derive {out}", f"lncohort analyze {out} --out RESULTS")
+        suggest(f"lncohort validate {out}", f"lncohort derive {out}", analysis_command(out, load_study(study)))
     else:
-        suggest(f"lncohort validate {out}", f"lncohort analyze {out} --replicate 1 --out RESULTS")
+        suggest(f"lncohort validate {out}", analysis_command(out, load_study(study), "--replicate 1"))
 
 
 def _generate_exact(

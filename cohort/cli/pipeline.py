@@ -205,7 +205,7 @@ def compared_arms(study: Study, named: str | None) -> tuple[str, str | None]:
 
     Arms on tacrolimus come first and the last arm of the file is the reference, as in the generator.
     """
-    codes = [arm.code for arm in sorted(study.arms, key=lambda arm: not arm.tacrolimus)]
+    codes = _codes_in_order(study)
     if named is not None:
         chosen = [code.strip() for code in named.split(",")]
         if len(chosen) != 2 or len(set(chosen)) != 2 or set(chosen) - set(codes):
@@ -221,6 +221,17 @@ def compared_arms(study: Study, named: str | None) -> tuple[str, str | None]:
             remedy=f"name two, the reference last: --arms {codes[0]},{codes[-1]}; arms: {', '.join(codes)}",
         )
     return codes[0], codes[1] if len(codes) == 2 else None
+
+
+def analysis_command(folder: Path, study: Study, *options: str) -> str:
+    """Return the command that analyses a cohort of the study, naming two arms where it has more."""
+    codes = _codes_in_order(study)
+    arms = (f"--arms {codes[0]},{codes[-1]}",) if len(codes) > 2 else ()
+    return " ".join(("lncohort analyze", str(folder), *options, *arms, "--out RESULTS"))
+
+
+def _codes_in_order(study: Study) -> list[str]:
+    return [arm.code for arm in sorted(study.arms, key=lambda arm: not arm.tacrolimus)]
 
 
 def _drug_in_question(study: Study, treated: str) -> str:

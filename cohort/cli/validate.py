@@ -19,7 +19,7 @@ def validate(cohort: CohortFolder, as_json: AsJson = False) -> None:
     Lists every finding with table, column, rule, patients and values. Exit code 0 if there is none, 1 if there are
     findings, 2 if the directory cannot be read. Missing laboratory values are no finding; how many there are is noted.
     """
-    from cohort.cli.pipeline import open_cohort
+    from cohort.cli.pipeline import analysis_command, open_cohort
     from cohort.definitions import KIM2025
     from cohort.store import changed_tables
     from cohort.validation import FINDING_COLUMNS, missing_values, validate_cohort
@@ -48,7 +48,7 @@ def validate(cohort: CohortFolder, as_json: AsJson = False) -> None:
         talk(f"note: changed since cohort.json was written: {', '.join(changed)}")
     if len(findings):
         raise typer.Exit(1)
-    suggest(f"lncohort derive {cohort}", f"lncohort analyze {cohort} --out RESULTS")
+    suggest(f"lncohort derive {cohort}", analysis_command(cohort, opened.study))
 
 
 def _in_words(lacking: pd.DataFrame) -> str:

@@ -145,7 +145,9 @@ def test_a_voclosporin_trial_from_file_to_report(lncohort: Run, tmp_path: Path) 
         ("validate", "cohort"),
         ("derive", "cohort"),
     ):
-        assert run(*arguments).returncode == 0, arguments
+        done = run(*arguments)
+        assert done.returncode == 0, arguments
+        assert "lncohort analyze cohort --arms vcs_low,placebo --out RESULTS" in done.stderr
     refused = run("analyze", "cohort", "--out", "results")
     assert refused.returncode == 2
     assert "3 arms" in refused.stderr
@@ -174,4 +176,6 @@ def test_a_single_arm_from_file_to_report(lncohort: Run, tmp_path: Path) -> None
         assert lncohort(*arguments, cwd=tmp_path).returncode == 0, arguments
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "The study has one arm: nothing is compared." in page
+    assert "set beside what they give" not in page
+    assert "either treatment" not in page
     assert "p, Pearson" not in page
