@@ -280,15 +280,15 @@ def test_columns_that_are_not_asked_for_do_not_matter(case: Case) -> None:
 @where_it_is_a_theorem(lambda case: case.missing)
 def test_a_missing_value_is_refused_or_in_a_column_that_is_not_used(case: Case) -> None:
     data = case.table.rows()
-    for name in data.columns:
-        gap = converted(data[[name]], "numpy_nullable")[name].mask(np.arange(len(data)) == 3)
-        found = case_or_refusal(case, data.assign(**{name: gap}))
-        if isinstance(found, AnalysisError):
-            assert name in found.where
-            assert re.search(r"\b1\b", found.got), "the number of rows is named"
-            assert found.remedy
-        else:
-            assert_same(found, usual(case), 0)
+    gaps = {name: converted(data[[name]], "numpy_nullable")[name].mask(np.arange(len(data)) == 3) for name in data}
+    # Each refusal names a column, which is then given whole; with the columns left, the estimator must not see a gap.
+    while isinstance(found := case_or_refusal(case, data.assign(**gaps)), AnalysisError):
+        named = [name for name in gaps if name in found.where]
+        assert named, found
+        assert re.search(r"\b1\b", found.got), "the number of rows is named"
+        assert found.remedy
+        del gaps[max(named, key=len)]
+    assert_same(found, usual(case), 0)
 
 
 def case_or_refusal(case: Case, data: pd.DataFrame) -> Outputs | AnalysisError:
