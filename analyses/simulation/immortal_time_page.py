@@ -9,6 +9,7 @@ import pandas as pd
 
 from analyses.kernels.proportions import normal_quantile
 from analyses.simulation.conclusions import MONTE_CARLO_LEVEL, NOMINAL, monte_carlo_band
+from analyses.simulation.frame import render_page
 from analyses.simulation.immortal_time import START_METHODS
 from analyses.simulation.page import SimulationFacts
 from analyses.simulation.performance import setting_columns
@@ -42,8 +43,6 @@ def immortal_time_page(table: ResultTable, provenance: pd.DataFrame, facts: Simu
     str
         A complete HTML document with style and figure inside; the same arguments give the same text.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from analyses.figures.start_estimates import plot_start_estimates
     from analyses.figures.svg import figure_svg
 
@@ -55,15 +54,9 @@ def immortal_time_page(table: ResultTable, provenance: pd.DataFrame, facts: Simu
         description="Mean estimated hazard ratio of each method beside the true one, by size and by what starts depend "
         "on; the numbers are in the table below",
     )
-    environment = Environment(
-        loader=PackageLoader("analyses.simulation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     columns = ["parameter", "value", "unit", "status", "source"]
-    return environment.get_template("immortal_time.html").render(
+    return render_page(
+        "immortal_time.html",
         facts=facts,
         svg=svg,
         band=f"{100 * MONTE_CARLO_LEVEL:g} %",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analyses.simulation.conclusions import MONTE_CARLO_LEVEL, conclusions
+from analyses.simulation.frame import render_page
 from analyses.simulation.methods import METHODS, Method, Target
 from analyses.simulation.performance import setting_columns
 from cohort.results import ResultTable
@@ -82,15 +83,6 @@ def simulation_page(table: ResultTable, truths: pd.DataFrame, facts: SimulationF
     str
         A complete HTML document with style and figures inside; the same arguments give the same text.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("analyses.simulation", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     said = conclusions(table)
     terms = [term for term in Target if term in set(table.frame["term"])]
     parts = tuple(
@@ -102,9 +94,7 @@ def simulation_page(table: ResultTable, truths: pd.DataFrame, facts: SimulationF
         )
         for term in terms
     )
-    return environment.get_template("template.html").render(
-        facts=facts, parts=parts, band=f"{100 * MONTE_CARLO_LEVEL:g} %"
-    )
+    return render_page("confounding.html", facts=facts, parts=parts, band=f"{100 * MONTE_CARLO_LEVEL:g} %")
 
 
 def _part(
