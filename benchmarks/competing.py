@@ -99,6 +99,7 @@ def ours(data: pd.DataFrame) -> dict[str, object]:
                 durations=days,
                 censored=cause == 0,
                 censoring_groups=zeros,
+                all_events=False,
             )
 
     def gray() -> None:

@@ -189,6 +189,7 @@ def censoring_aware_variance(
     durations: FloatArray,
     censored: BoolArray,
     censoring_groups: IntArray,
+    all_events: bool,
 ) -> FloatArray:
     """Return the sandwich variance with the part that estimating the distribution of censoring adds, ``(p, p)``.
 
@@ -196,6 +197,10 @@ def censoring_aware_variance(
     ----------
     durations, censored, censoring_groups
         Shape ``(n,)``, as in the making of ``problem``, which has no late entry, no weights and Breslow ties.
+    all_events
+        Whether the derivative of the score with respect to a group's censoring hazard is summed over all event times,
+        which is the derivative, or over the events of that group, which is what cmprsk does. With one group there is
+        no difference.
     variance, clusters
         As in :func:`robust_variance`.
 
@@ -204,42 +209,55 @@ def censoring_aware_variance(
     Fine and Gray (1999), doi:10.1080/01621459.1999.10474144, section 4.
     """
     influence = score_residuals(problem, averages)
-    increments = np.concatenate([averages.hazards[None], averages.hazards * averages.means])
-    for group, (rows, inverse) in enumerate(zip(problem.lingering, problem.inverse_observed, strict=True)):
+    events_of = censoring_groups[problem.event_rows]
+    tied = np.bincount(problem.event_time, minlength=len(problem.times))
+    for group, rows in enumerate(problem.lingering):
         members = np.flatnonzero(censoring_groups == group)
         if len(rows) and censored[members].any():
-            mass = averages.relative_hazard[rows] * inverse
-            later = np.cumsum((increments * problem.observed[group])[:, ::-1], axis=1)[:, ::-1]
-            influence[:, members] += _censoring_part(
-                problem, durations[members], censored[members], durations[rows], rows, mass, later
-            )
+            hazards = averages.hazards
+            if not all_events:
+                own = np.bincount(problem.event_time[events_of == group], minlength=len(tied))
+                hazards = hazards * (own / tied)
+            times, index = np.unique(durations[members], return_inverse=True)
+            gradient = _censoring_gradient(problem, averages, group, durations[rows], times, hazards)
+            influence[:, members] += _censoring_part(gradient, index, censored[members])
     return _sandwich(influence, variance, clusters)
 
 
-def _censoring_part(
+def _censoring_gradient(
     problem: FineGrayProblem,
-    durations: FloatArray,
-    censored: BoolArray,
+    averages: RiskAverages,
+    group: int,
     left_at: FloatArray,
-    rows: IntArray,
-    mass: FloatArray,
-    later: FloatArray,
+    times: FloatArray,
+    hazards: FloatArray,
 ) -> FloatArray:
-    """Return what each member of a group adds to the score through the estimate of its censoring hazard, ``(p, n)``.
+    """Return the derivative of the score with respect to a group's censoring hazard at each of ``times``, ``(p, k)``.
 
-    With q(u) the derivative of the score with respect to the censoring hazard at u, a member adds q at its own
-    censoring over the number at risk, less the compensator up to the end of its follow-up. q(u) takes the rows that
-    linger since before u (``left_at, rows, mass``) over the event times from u (``later``, summed to the last).
+    The hazard at u lowers the weights that the group's rows lingering since before u (``left_at``, a time a row) have
+    at the event times from u, at each of which the score loses the hazard increment (``hazards``) of each.
     """
-    times, index = np.unique(durations, return_inverse=True)
-    leaving = np.bincount(index[censored], minlength=len(times))
-    at_risk = len(durations) - np.searchsorted(np.sort(durations), times, side="left")
+    rows = problem.lingering[group]
+    mass = averages.relative_hazard[rows] * problem.inverse_observed[group]
+    increments = np.concatenate([hazards[None], hazards * averages.means])
+    later = np.cumsum((increments * problem.observed[group])[:, ::-1], axis=1)[:, ::-1]
     place = np.searchsorted(times, left_at, side="right")
     moments = np.concatenate([mass[None], mass * problem.columns[:, rows]])
     joined = np.cumsum(sums_by(place, moments, len(times) + 1)[:, : len(times)], axis=1)
     ahead = np.concatenate([later, np.zeros((len(later), 1))], axis=1)
     ahead = ahead[:, np.searchsorted(problem.times, times, side="left")]
-    gradient = joined[1:] * ahead[0] - joined[0] * ahead[1:]
+    return np.asarray(joined[1:] * ahead[0] - joined[0] * ahead[1:])
+
+
+def _censoring_part(gradient: FloatArray, index: IntArray, censored: BoolArray) -> FloatArray:
+    """Return what each member of a group adds to the score through the estimate of its censoring hazard, ``(p, n)``.
+
+    A member (``index`` its time among those of ``gradient``) adds the gradient at its own censoring over the number at
+    risk, less the compensator up to the end of its follow-up.
+    """
+    size = gradient.shape[1]
+    leaving = np.bincount(index[censored], minlength=size)
+    at_risk = np.cumsum(np.bincount(index, minlength=size)[::-1])[::-1]
     compensator = np.cumsum(gradient * (leaving / at_risk.astype(np.float64) ** 2), axis=1)
     part = -compensator[:, index]
     own = index[censored]

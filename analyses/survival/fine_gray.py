@@ -31,7 +31,7 @@ from cohort.errors import AnalysisError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
-Variant = Literal["finegray", "crr"]
+Variant = Literal["finegray", "crr", "crr_corrected"]
 
 NO_EVENTS_OF_CAUSE = "no estimate: no events of cause {}"
 UNSUPPORTED = (
@@ -79,7 +79,8 @@ def fit_fine_gray(
         ``finegray`` is that of ``survival::finegray`` with ``coxph``: at a tie failures leave before censorings; Efron
         ties; the robust variance takes the distribution of censoring as known. ``crr`` is that of ``cmprsk::crr``:
         failures still count among those who might be censored at that time; Breslow ties; the variance has the part
-        that estimating the distribution of censoring adds.
+        that estimating the distribution of censoring adds. With several ``censoring_strata`` ``cmprsk`` leaves some of
+        that part out, see the Notes; ``crr_corrected`` is ``crr`` with all of it.
     weights_col
         Positive weights, for instance inverse probabilities of treatment; ``finegray`` only. They are not numbers of
         patients, and the distribution of censoring is estimated without them.
@@ -92,7 +93,8 @@ def fit_fine_gray(
     cluster_col
         Column of the independent units; without it each row is one.
     ties
-        ``efron`` (default) or ``breslow`` for ``finegray``; ``breslow`` for ``crr``. Times tie only when exactly equal.
+        ``efron`` (default) or ``breslow`` for ``finegray``; ``breslow`` for the others. Times tie only when
+        exactly equal.
     conf_level
         Level of the intervals.
 
@@ -107,13 +109,16 @@ def fit_fine_gray(
     AnalysisError
         For columns as in :func:`analyses.survival.inputs.survival_columns`, a formula as in
         :func:`analyses.design_matrix.build_design`, missing values in any column used, an unknown ``variant`` or
-        ``ties``, a ``cause`` that is no whole number from 1, or what ``variant="crr"`` does not define.
+        ``ties``, a ``cause`` that is no whole number from 1, or what ``crr`` and ``crr_corrected`` do not define.
 
     Notes
     -----
-    Beyond the last observed time of its censoring stratum a competing failure has weight 0. With one censoring stratum
-    ``crr`` agrees with ``cmprsk``; with several its coefficients do, but its variance differs from ``cmprsk``, whose
-    term for the distribution of censoring is not the derivative with respect to it (this one is).
+    Beyond the last observed time of its censoring stratum a competing failure has weight 0.
+
+    The censoring hazard of a stratum g moves the score through the weights of the competing failures of g at every
+    later event of the cause, whoever has that event. ``cmprsk`` (2.2-11), and so ``crr``, counts the events of members
+    of g alone; ``crr_corrected`` counts all. Coefficients are the same, and so is everything with one censoring
+    stratum.
 
     References
     ----------
@@ -196,7 +201,7 @@ def _checked(variant: str, ties: Ties | None, cause: int, wanted: dict[str, obje
     asked = [name for name, value in wanted.items() if value is not None]
     if asked or ties == "efron":
         raise AnalysisError(
-            "variant 'crr' is defined with Breslow ties and without weights, late entry and strata",
+            f"variant {variant!r} is defined with Breslow ties and without weights, late entry and strata",
             where=asked[0] if asked else "ties",
             got=repr(wanted[asked[0]]) if asked else "'efron'",
             remedy="use variant='finegray'",
@@ -267,6 +272,7 @@ def _solve(
             durations=durations,
             censored=~columns.events,
             censoring_groups=groups,
+            all_events=variant == "crr_corrected",
         )
     hazard = kernel.baseline_hazard(problem, averages)
     return _Solved(

@@ -43,6 +43,9 @@ ESTIMATORS: dict[str, Callable[[pd.DataFrame], ResultTable]] = {
         d, "x + kind", **COLUMNS, weights_col="w", entry_col="e", censoring_strata="arm", cluster_col="patient"
     ).tidy(),
     "crr": lambda d: fit_fine_gray(d, "x + kind", **COLUMNS, variant="crr").tidy(exponentiate=True),
+    "crr_corrected": lambda d: fit_fine_gray(
+        d, "x + kind", **COLUMNS, variant="crr_corrected", censoring_strata="arm", cluster_col="patient"
+    ).tidy(),
     "glance": lambda d: fit_fine_gray(d, "x + kind", **COLUMNS, cause=2).glance(),
     "predicted": lambda d: fit_fine_gray(d, "x + kind", **COLUMNS, strata="arm").predict(
         pd.DataFrame({"x": [0.0, 1.0], "kind": ["V", "III"], "arm": ["tac", "no"]}), times=[3, 10]
@@ -194,6 +197,26 @@ def test_rows_in_pairs_with_half_the_weight_change_nothing() -> None:
     single = fit_fine_gray(data, "x + kind", **COLUMNS, variant="crr")
     np.testing.assert_allclose(pairs.coefficients, single.coefficients, rtol=1e-9)
     np.testing.assert_allclose(pairs.variance, single.variance, rtol=1e-9)
+
+
+def test_with_one_censoring_group_the_corrected_crr_is_crr() -> None:
+    data = sample()
+    ours, theirs = (fit_fine_gray(data, "x + kind", **COLUMNS, variant=v) for v in ("crr_corrected", "crr"))
+    np.testing.assert_array_equal(ours.variance, theirs.variance)
+
+
+def test_crr_takes_the_weights_as_known_where_the_events_and_the_lingering_are_of_different_groups() -> None:
+    """Arm "tac" has the events of the cause, arm "no" the competing ones, so only the censoring of "no" matters, and
+    by the events of "tac" alone, which cmprsk leaves out. Times are distinct, where finegray's weights are crr's."""
+    data = sample().assign(t=lambda d: d["t"].rank(method="first"))
+    data = data.assign(d=(data["d"] > 0) * data["arm"].map({"tac": 1, "no": 2}))
+    arguments = {**COLUMNS, "censoring_strata": "arm"}
+    known = fit_fine_gray(data, "x", **arguments, ties="breslow")
+    crr = fit_fine_gray(data, "x", **arguments, variant="crr")
+    corrected = fit_fine_gray(data, "x", **arguments, variant="crr_corrected")
+    np.testing.assert_allclose(crr.std_errors, known.std_errors, rtol=1e-12)
+    np.testing.assert_allclose(corrected.coefficients, known.coefficients, rtol=1e-12)
+    assert corrected.std_errors != pytest.approx(known.std_errors, rel=1e-9)
 
 
 def test_incidence_at_is_the_curve_read_off() -> None:

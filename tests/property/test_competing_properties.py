@@ -211,5 +211,6 @@ def test_the_censoring_part_is_the_derivative_by_the_distribution_of_censoring(n
         durations=durations,
         censored=causes == 0,
         censoring_groups=groups,
+        all_events=True,
     )
     np.testing.assert_allclose(variance, solution.variance @ expected @ expected.T @ solution.variance, rtol=1e-6)

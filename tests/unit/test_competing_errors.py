@@ -57,7 +57,7 @@ def test_unusable_columns_are_named(request_name: str, wrong: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"variant": "fg"}, "variant: unknown choice; got 'fg'; use one of finegray, crr"),
+        ({"variant": "fg"}, "variant: unknown choice; got 'fg'; use one of finegray, crr, crr_corrected"),
         ({"ties": "exact"}, "ties: unknown choice; got 'exact'; use one of efron, breslow"),
         ({"cause": 0}, "cause: a cause is a whole number from 1; got 0"),
         ({"cause": True}, "cause: a cause is a whole number from 1; got True"),
@@ -65,6 +65,7 @@ def test_unusable_columns_are_named(request_name: str, wrong: str) -> None:
         ({"conf_level": 1.0}, "conf_level: a confidence level lies between 0 and 1"),
         ({"variant": "crr", "weights_col": "w"}, "weights_col: variant 'crr' is defined.*use variant='finegray'"),
         ({"variant": "crr", "entry_col": "e"}, "entry_col: variant 'crr' is defined .* without weights, late entry"),
+        ({"variant": "crr_corrected", "weights_col": "w"}, "weights_col: variant 'crr_corrected' is defined"),
         ({"variant": "crr", "strata": "arm"}, "strata: variant 'crr' is defined .* got 'arm'"),
         ({"variant": "crr", "ties": "efron"}, "ties: variant 'crr' is defined with Breslow ties.*got 'efron'"),
         ({"cluster_col": "nobody"}, "cluster_col 'nobody': no such column"),

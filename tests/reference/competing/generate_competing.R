@@ -152,15 +152,19 @@ record_finegray("finegray_mgus_entry_weighted", expand(mgus_data, 1, start = "en
 record_finegray("finegray_mgus_entry_strata", expand(mgus_data, 1, by = "era", start = "entry"),
                 paste(right, "+ strata(era)"))
 record_crr("crr_mgus_cengroup", mgus_data, right, 1, groups = "sex")
+record_crr("crr_mgus_cengroup_era", mgus_data, right, 2, groups = "era")
 tied <- pbc_data; tied$time <- tied$month
 for (cause in 1:2) {
   record_finegray(paste0("finegray_pbc_", cause), expand(pbc_data, cause), "age + log(bili) + edema")
   record_finegray(paste0("finegray_pbc_tied_", cause), expand(tied, cause, weights = "w"), "age + log(bili) + edema")
   record_crr(paste0("crr_pbc_", cause), pbc_data, "age + log(bili) + edema", cause)
   record_crr(paste0("crr_pbc_tied_", cause), tied, "age + log(bili) + edema", cause)
+  record_crr(paste0("crr_pbc_cengroup_", cause), pbc_data, "age + log(bili) + edema", cause, groups = "edema")
+  record_crr(paste0("crr_pbc_tied_cengroup_", cause), tied, "age + log(bili) + edema", cause, groups = "edema")
 }
 record_finegray("finegray_colon", expand(colon_data, 1), "rx + nodes + sex")
 record_crr("crr_colon", colon_data, "rx + nodes + sex", 1)
+record_crr("crr_colon_cengroup", colon_data, "rx + nodes + sex", 1, groups = "rx")
 record_finegray("finegray_rotterdam", expand(rotterdam_data, 1), "age + nodes + grade + hormon")
 record_finegray("finegray_rotterdam_2", expand(rotterdam_data, 2), "age + nodes + grade + hormon")
 record_crr("crr_rotterdam", rotterdam_data, "age + nodes + grade + hormon", 1)
