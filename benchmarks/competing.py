@@ -9,7 +9,7 @@ runs inside R and ours inside Python, after reading and one warm-up, in CPU seco
 - ``finegray``: ``finegray() + coxph(cluster = id)`` against ``fit_fine_gray(...).tidy()``;
 - ``crr``: ``crr()`` against ``fit_fine_gray(..., variant="crr").tidy()``;
 - ``gray``: ``cuminc()`` with two groups (which also estimates the curves) against ``gray_test()`` of both causes and
-  ``cumulative_incidence()`` of both groups.
+  ``cumulative_incidence()`` of both groups, their frames read, or unread: tables are laid out at the first reading.
 
 Printed: medians of each in milliseconds, ours also at the kernel (arrays in, estimates and variance out), and the
 median ratio of a turn. Then ours alone at the larger sizes. Only ratios travel between machines.
@@ -30,6 +30,7 @@ from analyses.kernels import fine_gray as kernel
 from analyses.kernels import gray as gray_kernel
 from analyses.kernels.fine_gray_likelihood import fine_gray_problem, risk_averages
 from analyses.survival import cumulative_incidence, fit_fine_gray, gray_test
+from cohort.results import ResultTable
 
 TERMS = ["a", "b", "c", "d", "e"]
 COLUMNS = {"duration_col": "days", "event_col": "cause"}
@@ -102,15 +103,15 @@ def ours(data: pd.DataFrame) -> dict[str, object]:
                 all_events=False,
             )
 
-    def gray() -> None:
-        for code in (1, 2):
-            gray_test(data, **COLUMNS, by="a", cause=code)
-        cumulative_incidence(data, **COLUMNS, by="a")
+    def gray() -> list[ResultTable]:
+        tests = [gray_test(data, **COLUMNS, by="a", cause=code) for code in (1, 2)]
+        return [*tests, cumulative_incidence(data, **COLUMNS, by="a")]
 
     return {
         "finegray": lambda: fit_fine_gray(data, formula, **COLUMNS).tidy().frame,
         "crr": lambda: fit_fine_gray(data, formula, **COLUMNS, variant="crr").tidy().frame,
-        "gray": gray,
+        "gray": lambda: [table.frame for table in gray()],
+        "gray unread": gray,
         "finegray kernel": lambda: at_the_kernel("finegray"),
         "crr kernel": lambda: at_the_kernel("crr"),
         "gray kernel": lambda: [
@@ -153,7 +154,7 @@ def main() -> None:
             turns = [one_turn(Path(place), data) for _ in range(arguments.turns)]
             for name in turns[0][1]:
                 mine = [turn[1][name] for turn in turns]
-                theirs = [turn[0][name.removesuffix(" kernel")] for turn in turns]
+                theirs = [turn[0][name.split()[0]] for turn in turns]
                 ratio = statistics.median(r / m for r, m in zip(theirs, mine, strict=True))
                 print(
                     f"{patients:8d}  {name:16s} {1000 * statistics.median(theirs):10.1f} "

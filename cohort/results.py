@@ -24,6 +24,7 @@ RESULT_COLUMNS: tuple[str, ...] = (
 does not apply); ``n`` and ``n_events`` are floats because weighted numbers need not be whole."""
 
 TEXT = pd.StringDtype()
+BLANK = pd.array([None], dtype=TEXT)
 Column = NDArray[np.float64] | Sequence[str | None]
 
 
@@ -208,7 +209,7 @@ def result_table(
 
 def _repeated(value: object, size: int, *, text: bool) -> ExtensionArray | NDArray[np.float64]:
     if text:
-        return pd.array([value] * size, dtype=TEXT)
+        return BLANK.repeat(size) if value is None else pd.array([value], dtype=TEXT).repeat(size)
     return np.full(size, np.nan if value is None else value, dtype=np.float64)
 
 

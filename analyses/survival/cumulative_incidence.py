@@ -60,7 +60,8 @@ def cumulative_incidence(
         ``estimate`` the incidence up to and including ``time``; ``std_error`` its infinitesimal-jackknife standard
         error; ``conf_low, conf_high, conf_level``; ``n`` the number (weight) at risk just before ``time`` and
         ``n_events`` that of failures from this cause at it; ``note`` where the interval does not exist. Every cause
-        that occurs anywhere in the data has rows in every group, with incidence 0 where it does not occur.
+        that occurs anywhere in the data has rows in every group, with incidence 0 where it does not occur. The frame
+        is laid out when it is first read.
 
     Raises
     ------
@@ -96,20 +97,22 @@ def cumulative_incidence(
         weights_col=weights_col,
         entry_col=entry_col,
     )
-    parts = [
-        _cause_rows(curve, place, cause, conf_type, conf_level)
-        for curve in curves.groups
-        for place, cause in enumerate(curves.causes)
-    ]
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return result_table(
-        pd.DataFrame(columns),
-        metadata={"spec": {**curves.spec, "conf_type": conf_type}},
-        analysis="survival",
-        statistic="cumulative_incidence",
-        conf_level=conf_level,
-        method=method_name(conf_type),
-    )
+
+    def laid_out() -> pd.DataFrame:
+        parts = [
+            _cause_rows(curve, place, cause, conf_type, conf_level)
+            for curve in curves.groups
+            for place, cause in enumerate(curves.causes)
+        ]
+        return result_table(
+            {name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+            analysis="survival",
+            statistic="cumulative_incidence",
+            conf_level=conf_level,
+            method=method_name(conf_type),
+        ).frame
+
+    return ResultTable(laid_out, {"spec": {**curves.spec, "conf_type": conf_type}})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

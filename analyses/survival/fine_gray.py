@@ -152,7 +152,6 @@ def fit_fine_gray(
     else:
         solved = _unsolved(len(design.terms), NO_EVENTS_OF_CAUSE.format(cause))
     names = [strata] if isinstance(strata, str) else list(strata or [])
-    firsts = np.unique(codes, return_index=True)[1]
     spec: dict[str, object] = {
         "formula": formula,
         "duration_col": duration_col,
@@ -182,9 +181,13 @@ def fit_fine_gray(
         method=_method(variant, ties, stratified=bool(names)),
         spec=spec,
         _design=design,
-        _strata=data[names].iloc[firsts].reset_index(drop=True),
+        _strata=_first_of_each(data[names], codes) if names else None,
         _baselines=solved.baselines,
     )
+
+
+def _first_of_each(data: pd.DataFrame, codes: IntArray) -> pd.DataFrame:
+    return data.iloc[np.unique(codes, return_index=True)[1]].reset_index(drop=True)
 
 
 def _listed(names: str | Sequence[str] | None) -> object:

@@ -17,7 +17,7 @@ from analyses.kernels.quadratic_form import quadratic_form
 from analyses.survival.cox_data import NO_JOINT_TEST, NO_SPREAD, VANISHING
 from analyses.survival.inputs import stratum_codes
 from cohort.errors import AnalysisError
-from cohort.results import ResultTable, result_table
+from cohort.results import Column, ResultTable, result_table
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -91,7 +91,7 @@ class FineGrayFit:
     method: str
     spec: dict[str, object]
     _design: Design = field(repr=False)
-    _strata: pd.DataFrame = field(repr=False)
+    _strata: pd.DataFrame | None = field(repr=False)
     _baselines: tuple[Baseline, ...] = field(repr=False)
 
     @property
@@ -114,31 +114,34 @@ class FineGrayFit:
         ResultTable
             ``term, estimate, std_error, conf_low, conf_high, conf_level``, two-sided Wald ``p_value``, ``n`` rows,
             ``n_events`` events of the cause, ``method``, and in ``note`` why a term has no estimate or no standard
-            error.
+            error. The frame is laid out when it is first read.
         """
+
+        def laid_out() -> pd.DataFrame:
+            return self._table(
+                self._estimates(exponentiate),
+                statistic="subdistribution_hazard_ratio" if exponentiate else "log_subdistribution_hazard_ratio",
+                conf_level=self.conf_level,
+                method=self.method,
+            ).frame
+
+        return ResultTable(laid_out, {"spec": self.spec})
+
+    def _estimates(self, exponentiate: bool) -> dict[str, Column]:
         errors = self.std_errors
         half = normal_quantile(self.conf_level) * errors
         carry = np.exp if exponentiate else np.asarray
-        notes = [
-            note or (NO_SPREAD if lacks else None) for note, lacks in zip(self.notes, np.isnan(errors), strict=True)
-        ]
-        rows = pd.DataFrame(
-            {
-                "term": list(self.terms),
-                "estimate": carry(self.coefficients),
-                "std_error": errors,
-                "conf_low": carry(self.coefficients - half),
-                "conf_high": carry(self.coefficients + half),
-                "p_value": 2 * ndtr(-np.abs(self.coefficients) / errors),
-                "note": pd.Series(notes, dtype="string"),
-            }
-        )
-        return self._table(
-            rows,
-            statistic="subdistribution_hazard_ratio" if exponentiate else "log_subdistribution_hazard_ratio",
-            conf_level=self.conf_level,
-            method=self.method,
-        )
+        return {
+            "term": self.terms,
+            "estimate": carry(self.coefficients),
+            "std_error": errors,
+            "conf_low": carry(self.coefficients - half),
+            "conf_high": carry(self.coefficients + half),
+            "p_value": 2 * ndtr(-np.abs(self.coefficients) / errors),
+            "note": [
+                note or (NO_SPREAD if lacks else None) for note, lacks in zip(self.notes, np.isnan(errors), strict=True)
+            ],
+        }
 
     def glance(self) -> ResultTable:
         """Return one row about the whole model.
@@ -157,12 +160,12 @@ class FineGrayFit:
         chi_square = quadratic_form(self.coefficients[estimated] / unit, scaled, scale=1.0)
         tested = self.converged and not math.isnan(chi_square)
         failures = "; ".join(f"{term}: {note}" for term, note in zip(self.terms, self.notes, strict=True) if note)
-        row = {
-            "estimate": self.log_likelihood,
-            "p_value": float(chdtrc(len(estimated), chi_square)) if tested else math.nan,
-            "note": f"df={len(estimated)}" if tested else failures or NO_JOINT_TEST,
+        row: dict[str, Column] = {
+            "estimate": np.array([self.log_likelihood]),
+            "p_value": np.array([float(chdtrc(len(estimated), chi_square)) if tested else math.nan]),
+            "note": [f"df={len(estimated)}" if tested else failures or NO_JOINT_TEST],
         }
-        return self._table(pd.DataFrame([row]), statistic="log_likelihood", method=f"{self.method}; Wald test")
+        return self._table(row, statistic="log_likelihood", method=f"{self.method}; Wald test")
 
     def predict(self, data: pd.DataFrame, *, times: Sequence[float] | None = None) -> ResultTable:
         """Predict the cumulative incidence of the cause for given covariates.
@@ -204,9 +207,9 @@ class FineGrayFit:
         return self._table(rows, statistic="cumulative_incidence", term=str(self.cause), method=self.method)
 
     def _strata_of(self, data: pd.DataFrame) -> IntArray:
-        names = list(self._strata.columns)
-        if not names:
+        if self._strata is None:
             return np.zeros(len(data), dtype=np.intp)
+        names = list(self._strata.columns)
         for name in names:
             stratum_codes(data, name)
         known = len(self._strata)
@@ -219,7 +222,7 @@ class FineGrayFit:
             )
         return np.array([own[code] for code in codes[known:]], dtype=np.intp)
 
-    def _table(self, rows: pd.DataFrame, **constants: object) -> ResultTable:
+    def _table(self, rows: pd.DataFrame | dict[str, Column], **constants: object) -> ResultTable:
         return result_table(
             rows,
             metadata={"spec": self.spec},

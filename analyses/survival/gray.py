@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def gray_test(
         One row, ``statistic="chi_square"``: ``estimate`` the statistic, ``p_value``, ``n`` rows and ``n_events``
         events of the cause, ``term`` the column compared, ``note`` ``df=...``. When no comparison is possible (no
         event of the cause, or none while two groups are at risk) ``estimate`` and ``p_value`` are NaN and ``note``
-        says why.
+        says why. The frame is laid out when it is first read.
 
     Raises
     ------
@@ -96,28 +97,33 @@ def gray_test(
         rho=rho,
     )
     events = int((columns.causes == cause).sum())
-    row: dict[str, object] = {"term": by, "estimate": test.chi_square, "n": len(data), "n_events": events}
+    p_value = math.nan
     if test.degrees_of_freedom:
-        row["p_value"] = float(chdtrc(test.degrees_of_freedom, test.chi_square))
-        row["note"] = f"df={test.degrees_of_freedom}"
+        p_value = float(chdtrc(test.degrees_of_freedom, test.chi_square))
+        note = f"df={test.degrees_of_freedom}"
     elif events:
-        row["note"] = f"no event of cause {cause} while two groups can be compared"
+        note = f"no event of cause {cause} while two groups can be compared"
     else:
-        row["note"] = f"no events of cause {cause}"
+        note = f"no events of cause {cause}"
     name = "Gray's test" if rho == 0 else f"Gray's test, rho={rho:g}"
-    return result_table(
-        [row],
-        metadata={
-            "spec": {
-                "duration_col": duration_col,
-                "event_col": event_col,
-                "by": by,
-                "cause": cause,
-                "strata": strata if strata is None or isinstance(strata, str) else list(strata),
-                "rho": rho,
-            }
-        },
-        analysis="survival",
-        statistic="chi_square",
-        method=f"stratified {name}" if strata is not None else name,
+    constants: dict[str, Any] = {
+        "analysis": "survival",
+        "term": by,
+        "statistic": "chi_square",
+        "p_value": p_value,
+        "n": float(len(data)),
+        "n_events": float(events),
+        "method": f"stratified {name}" if strata is not None else name,
+        "note": note,
+    }
+    spec = {
+        "duration_col": duration_col,
+        "event_col": event_col,
+        "by": by,
+        "cause": cause,
+        "strata": strata if strata is None or isinstance(strata, str) else list(strata),
+        "rho": rho,
+    }
+    return ResultTable(
+        lambda: result_table({"estimate": np.array([test.chi_square])}, **constants).frame, {"spec": spec}
     )
