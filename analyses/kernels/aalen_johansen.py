@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by
+from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by, sums_by
 from analyses.kernels.kaplan_meier import RiskTable, product_limit, risk_table
 
 
@@ -79,32 +79,31 @@ def cumulative_incidence(
     survival = product_limit(table)
     before = np.concatenate([[1.0], survival[:-1]])
     increments = before[:, None] * events / table.at_risk[:, None]
-    std_error = np.stack(
-        [
-            np.sqrt(_variance(table, causes, cause, before, increments[:, cause - 1], mass**2))
-            for cause in range(1, n_causes + 1)
-        ],
-        axis=1,
-    )
-    return CumulativeIncidence(table.times, table.at_risk, survival, events, np.cumsum(increments, axis=0), std_error)
+    variance = _variance(table, causes, before, np.ascontiguousarray(increments.T), mass**2)
+    incidence = np.cumsum(increments, axis=0)
+    return CumulativeIncidence(table.times, table.at_risk, survival, events, incidence, np.sqrt(variance.T))
 
 
 def _variance(
-    table: RiskTable, causes: IntArray, cause: int, before: FloatArray, increments: FloatArray, squared: FloatArray
+    table: RiskTable, causes: IntArray, before: FloatArray, increments: FloatArray, squared: FloatArray
 ) -> FloatArray:
-    size, leaves, enters = len(table.times), table.exit_index, table.entry_index
-    terms, total = table.greenwood_terms, np.cumsum(increments)
+    """Return the variance of the incidence of each of ``c`` causes, shape ``(c, k)`` as the ``increments``."""
+    (n_causes, size), leaves, enters = increments.shape, table.exit_index, table.entry_index
+    terms, total = table.greenwood_terms, np.cumsum(increments, axis=1)
     hazard = np.cumsum(terms)
-    common = np.cumsum(increments * (hazard - terms - 1.0 / table.at_risk))
+    common = np.cumsum(increments * (hazard - terms - 1.0 / table.at_risk), axis=1)
     jump = np.where(table.exhausted[leaves], 0.0, (causes > 0) / table.survivors[leaves])
-    late = np.concatenate([[0.0], hazard])[enters]
-    offset = np.concatenate([[0.0], common])[enters] - late * np.concatenate([[0.0], total])[enters]
+    late, offset = np.zeros((1, len(leaves))), np.zeros((n_causes, len(leaves)))
+    if enters.any():
+        start = np.zeros((n_causes, 1))
+        late = np.concatenate([[0.0], hazard])[None, enters]
+        offset = np.hstack([start, common])[:, enters] - late * np.hstack([start, total])[:, enters]
+    own = (causes == np.arange(1, n_causes + 1)[:, None]) * (before / table.at_risk)[leaves]
     slope = hazard[leaves] - late - jump
-    own = (causes == cause) * (before / table.at_risk)[leaves]
-    fixed = common[leaves] - offset + own - (hazard[leaves] - jump) * total[leaves]
+    fixed = common[:, leaves] - offset + own - (hazard[leaves] - jump) * total[:, leaves]
 
     def out(values: FloatArray) -> FloatArray:
-        return np.asarray(np.cumsum(sum_by(leaves, squared * values, size)))
+        return np.asarray(np.cumsum(sums_by(leaves, squared * values, size), axis=1))
 
     variance = out(fixed**2) + 2 * total * out(fixed * slope) + total**2 * out(slope**2)
     present = np.cumsum(sum_by(enters, squared, size)) - np.cumsum(sum_by(leaves, squared, size))
@@ -112,7 +111,7 @@ def _variance(
     if enters.any():
 
         def within(values: FloatArray) -> FloatArray:
-            return np.asarray(np.cumsum(sum_by(enters, squared * values, size))) - out(values)
+            return np.asarray(np.cumsum(sums_by(enters, squared * values, size), axis=1)) - out(values)
 
         variance += total**2 * within(late**2) + within(offset**2) + 2 * total * within(late * offset)
         variance -= 2 * common * (total * within(late) + within(offset))

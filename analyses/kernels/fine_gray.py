@@ -14,9 +14,8 @@ from analyses.kernels.fine_gray_likelihood import (
     risk_averages,
     score,
     score_residuals,
-    sums_by,
 )
-from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by
+from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by, sums_by
 from analyses.kernels.kaplan_meier import BoolArray
 
 MAX_ITERATIONS = 60

@@ -14,14 +14,11 @@ from typing import Literal
 
 import numpy as np
 
-from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by
+from analyses.kernels.grouped_sums import FloatArray, IntArray, sum_by, sums_by
 from analyses.kernels.kaplan_meier import BoolArray
 from analyses.kernels.observation_probability import observation_probability
 
 Ties = Literal["efron", "breslow"]
-
-SMALL = 20_000
-"""Up to so many values one pass over all columns is quicker than one a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +186,6 @@ def _centred(matrix: FloatArray, strata: IntArray) -> FloatArray:
     columns = np.ascontiguousarray(matrix.T)
     means = sums_by(strata, columns, len(sizes)) / np.maximum(sizes, 1)
     return np.asarray(columns - (means if len(sizes) == 1 else means[:, strata]))
-
-
-def sums_by(index: IntArray, values: FloatArray, size: int) -> FloatArray:
-    """Sum along the last axis the ``values`` (q, n) that share an index, shape ``(q, size)``."""
-    rows = len(values)
-    if values.size > SMALL:
-        return np.stack([sum_by(index, row, size) for row in values])
-    cell = (np.arange(rows)[:, None] * size + index).ravel()
-    return sum_by(cell, values.ravel(), rows * size).reshape(rows, size)
 
 
 def risk_set_sums(problem: FineGrayProblem, values: FloatArray) -> FloatArray:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 
+SMALL = 20_000
+"""Up to so many values one pass over all columns is quicker than one a column."""
+
 
 def sum_by(index: IntArray, values: FloatArray, size: int) -> FloatArray:
     """Sum ``values`` (n,) that share an index from 0 to ``size - 1``, shape ``(size,)``.
@@ -34,3 +37,12 @@ def sum_from_here(values: FloatArray) -> FloatArray:
     [6.0, 5.0, 3.0]
     """
     return np.asarray(np.cumsum(values[::-1], axis=0)[::-1])
+
+
+def sums_by(index: IntArray, values: FloatArray, size: int) -> FloatArray:
+    """Sum along the last axis the ``values`` (q, n) that share an index, shape ``(q, size)``."""
+    rows = len(values)
+    if values.size > SMALL:
+        return np.stack([sum_by(index, row, size) for row in values])
+    cell = (np.arange(rows)[:, None] * size + index).ravel()
+    return sum_by(cell, values.ravel(), rows * size).reshape(rows, size)
