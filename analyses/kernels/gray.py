@@ -133,21 +133,19 @@ def _stratum(counts: _Counts, rho: float) -> tuple[FloatArray, FloatArray, Float
     variance = np.zeros((len(score), len(score)))
     # where one group is left alone nothing is compared, and 1 - F(t-) may have run out
     increment = np.where(present.sum(axis=1) > 1, total / (pooled * free_before), 0.0)
+    alive = survival > 0
+    ratio = np.where(alive, (1.0 - incidence)[:, None] / np.where(alive, survival, 1.0), 0.0)
+    tied = np.where(total > 1, 1.0 - (total - 1.0) / (pooled * survival_before.T - 1.0), 1.0).T
+    own = np.where(present, tied * survival_before * total[:, None] / (pooled[:, None] * risk), 0.0)
+    tied = np.where(competing > 1, 1.0 - (competing - 1.0) / np.maximum(risk - 1.0, 1.0), 1.0)
+    other = np.where(alive, tied * survival_before**2 * competing / risk**2, 0.0)
     for k in range(len(score)):
         share = (np.arange(len(score)) == k) - h[:, k, None] / pooled[:, None]
         a = weight[:, None] * h * share
         c = np.cumsum(a * increment[:, None], axis=0)
         ahead = c[-1] - c
-        alive = survival[:, k] > 0
-        ratio = np.where(alive, (1.0 - incidence) / np.where(alive, survival[:, k], 1.0), 0.0)
-        here = present[:, k]
-        tied = np.where(total > 1, 1.0 - (total - 1.0) / (pooled * survival_before[:, k] - 1.0), 1.0)
-        own = np.where(here, tied * survival_before[:, k] * total / (pooled * risk[:, k]), 0.0)
-        integrand = a + (1.0 - ratio)[:, None] * ahead
-        variance += (integrand * own[:, None]).T @ integrand
-        lost = competing[:, k]
-        tied = np.where(lost > 1, 1.0 - (lost - 1.0) / np.maximum(risk[:, k] - 1.0, 1.0), 1.0)
-        other = np.where(alive, tied * survival_before[:, k] ** 2 * lost / risk[:, k] ** 2, 0.0)
-        integrand = ratio[:, None] * ahead
-        variance += (integrand * other[:, None]).T @ integrand
+        integrand = a + (1.0 - ratio[:, k, None]) * ahead
+        variance += (integrand * own[:, k, None]).T @ integrand
+        integrand = ratio[:, k, None] * ahead
+        variance += (integrand * other[:, k, None]).T @ integrand
     return score, expected, variance
