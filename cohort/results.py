@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,6 @@ RESULT_COLUMNS: tuple[str, ...] = (
 does not apply); ``n`` and ``n_events`` are floats because weighted numbers need not be whole."""
 
 TEXT = pd.StringDtype()
-BLANK = pd.array([None], dtype=TEXT)
 Column = NDArray[np.float64] | Sequence[str | None]
 
 
@@ -207,10 +207,16 @@ def result_table(
     return ResultTable(pd.DataFrame(columns, copy=False), dict(metadata or {}))
 
 
-def _repeated(value: object, size: int, *, text: bool) -> ExtensionArray | NDArray[np.float64]:
+def _repeated(value: Hashable, size: int, *, text: bool) -> ExtensionArray | NDArray[np.float64]:
     if text:
-        return BLANK.repeat(size) if value is None else pd.array([value], dtype=TEXT).repeat(size)
+        return _single(value).repeat(size)
     return np.full(size, np.nan if value is None else value, dtype=np.float64)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _single(value: Hashable) -> ExtensionArray:
+    """Return an array of one text, made once: the same few texts fill whole columns of every table."""
+    return pd.array([value], dtype=TEXT)
 
 
 def _converted(values: pd.Series | Column, *, text: bool) -> ExtensionArray | NDArray[np.float64]:
