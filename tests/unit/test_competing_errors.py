@@ -11,6 +11,7 @@ import pytest
 
 from analyses.kernels import fine_gray as kernel
 from analyses.kernels import fine_gray_likelihood as likelihood
+from analyses.kernels import grouped_sums
 from analyses.survival import cumulative_incidence, cumulative_incidence_at, fit_fine_gray, gray_test
 from cohort.errors import AnalysisError
 
@@ -167,10 +168,12 @@ def example(rows: int = 400) -> pd.DataFrame:
 
 def test_few_values_and_many_are_summed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     few = fit_fine_gray(example(), "x + y + z", **COLUMNS)
-    monkeypatch.setattr(likelihood, "SMALL", 0)
+    curves = cumulative_incidence(example(), **COLUMNS).frame
+    monkeypatch.setattr(grouped_sums, "SMALL", 0)
     many = fit_fine_gray(example(), "x + y + z", **COLUMNS)
     np.testing.assert_array_equal(few.coefficients, many.coefficients)
     np.testing.assert_array_equal(few.variance, many.variance)
+    pd.testing.assert_frame_equal(cumulative_incidence(example(), **COLUMNS).frame, curves, check_exact=True)
 
 
 def test_iterations_that_run_out_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
