@@ -9,6 +9,7 @@ from analyses.comparison.compare import compare_arms
 from analyses.comparison.compare_outcomes import BinaryOutcome, EventOutcome
 from analyses.comparison.matched import matched_rates
 from analyses.comparison.standardised import standardised_rates
+from analyses.comparison.standardised_survival import standardised_survival
 from analyses.comparison.weighted import weighted_rates
 from analyses.comparison.weighted_curves import weighted_incidence, weighted_restricted_mean, weighted_survival
 from analyses.comparison.weighted_hazards import weighted_hazard_ratio, weighted_logrank
@@ -22,6 +23,7 @@ __all__ = [
     "compare_arms",
     "matched_rates",
     "standardised_rates",
+    "standardised_survival",
     "weighted_hazard_ratio",
     "weighted_incidence",
     "weighted_logrank",

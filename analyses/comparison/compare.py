@@ -65,10 +65,11 @@ def compare_arms(
         Of the weights.
     adjust
         Right-hand side of an outcome model. Binary outcomes are then also standardised and augmented (AIPW), and so is
-        the restricted mean; for estimands other than ATE, ATT and ATC a row says that there is none (the augmented
-        restricted mean is of the ATE only). Needs ``score`` as a formula.
+        the restricted mean; survival is standardised. For estimands other than ATE, ATT and ATC a row says that there
+        is none (the augmented restricted mean is of the ATE only). Needs ``score`` as a formula.
     separate_arms
-        Whether the outcome model of a binary outcome has coefficients of its own in each arm. That separates sooner:
+        Whether the outcome model has coefficients of its own in each arm (the augmented restricted mean always does; in
+        the standardised one each arm has a baseline hazard of its own in any case). That separates sooner:
         with about a hundred patients in an arm and a covariate of sparse levels, leave it False.
     folds
         Cross-fitting of the augmented estimates; None fits to everybody.
@@ -89,8 +90,9 @@ def compare_arms(
     ResultTable
         Rows of :func:`weighted_rates`, :func:`weighted_hazard_ratio`, :func:`weighted_logrank`,
         :func:`weighted_restricted_mean`, :func:`weighted_survival`, :func:`weighted_incidence`,
-        :func:`standardised_rates`, :func:`augmented_rates` and :func:`augmented_restricted_mean`, with ``population``
-        ``unadjusted``, ``weighted``, ``standardised`` or ``augmented``. What cannot be estimated is a row with
+        :func:`standardised_rates`, :func:`standardised_survival`, :func:`augmented_rates` and
+        :func:`augmented_restricted_mean`, with ``population`` ``unadjusted``, ``weighted``, ``standardised`` or
+        ``augmented``. What cannot be estimated is a row with
         ``statistic`` ``none`` and the reason in ``note``. Weights that leave an arm an effective number of patients
         below a quarter of its size give every weighted row a note that names the most imbalanced covariate.
 

@@ -21,6 +21,7 @@ from analyses.comparison.bootstrap import (
     rate_replicates,
 )
 from analyses.comparison.standardised import TargetPopulation, standardised_rates
+from analyses.comparison.standardised_survival import standardised_survival
 from analyses.comparison.weighted import weighted_rates
 from analyses.comparison.weighted_curves import weighted_incidence, weighted_restricted_mean, weighted_survival
 from analyses.comparison.weighted_hazards import weighted_hazard_ratio, weighted_logrank
@@ -160,6 +161,7 @@ class Comparison:
                 if outcome.cause is not None:
                     made, curve = weighted_incidence, {**curve, "cause": outcome.cause}
                 yield _attempt(population, label, lambda m=made, w=weights, c=curve: m(frame, weights=w, **c))  # type: ignore[misc]
+        yield from self._standardised(outcome, anything, options)
         if self.adjust is not None and outcome.tau is not None:
             if self.estimand != "ATE":
                 yield _without("augmented", label, "the augmented restricted mean is of the estimand ATE only")
@@ -167,6 +169,22 @@ class Comparison:
             models = {**options, "tau": outcome.tau, "score": self.score, "adjust": self.adjust}
             models |= {"censoring": self.adjust, "folds": self.folds, "patient_col": self.patient_col}
             yield _attempt("augmented", label, lambda: augmented_restricted_mean(anything, **models))  # type: ignore[arg-type]
+
+    def _standardised(
+        self, outcome: EventOutcome, anything: pd.DataFrame, options: dict[str, object]
+    ) -> Iterator[ResultTable]:
+        """Standardise the restricted mean and, where no causes compete, survival."""
+        times = outcome.times if outcome.cause is None else ()
+        if self.adjust is None or (outcome.tau is None and not times):
+            return
+        label = {"term": outcome.event_col}
+        if self.estimand not in get_args(TargetPopulation):
+            why = f"an outcome model has no standardised survival of the estimand {self.estimand}"
+            yield _without("standardised", label, why)
+            return
+        models = {**options, "adjust": self.adjust, "times": times, "tau": outcome.tau, "estimand": self.estimand}
+        models |= {"separate_arms": self.separate_arms, "patient_col": self.patient_col}
+        yield _attempt("standardised", label, lambda: standardised_survival(anything, **models))  # type: ignore[arg-type]
 
     def replicated(self, outcome: BinaryOutcome | EventOutcome, drawn: ScoreReplicates) -> dict[Key, FloatArray]:
         """Return the replicates of the weighted rows of an outcome, by row."""

@@ -54,13 +54,7 @@ def binary_request(
 ) -> BinaryRequest:
     """Read and check what the estimators of a binary outcome share."""
     require_probability(conf_level, "conf_level")
-    if estimand not in get_args(TargetPopulation):
-        raise UsageError(
-            "unknown estimand",
-            where=f"{where}, estimand",
-            got=str(estimand),
-            remedy=f"use {', '.join(get_args(TargetPopulation))}; weighting offers others",
-        )
+    check_target(estimand, where=where)
     require_complete(data, [outcome_col, treatment_col, patient_col], where=where)
     is_treated = treated_rows(data, treatment_col, treated, where=where)
     arm = as_text(data[treatment_col])
@@ -70,6 +64,17 @@ def binary_request(
         (str(treated), str(arm[~is_treated][0])),
         as_text(data[patient_col]),
     )
+
+
+def check_target(estimand: str, *, where: str) -> None:
+    """Refuse an estimand that is no average over patients."""
+    if estimand not in get_args(TargetPopulation):
+        raise UsageError(
+            "unknown estimand",
+            where=f"{where}, estimand",
+            got=str(estimand),
+            remedy=f"use {', '.join(get_args(TargetPopulation))}; weighting offers others",
+        )
 
 
 def covariate_columns(formula: str | None, data: pd.DataFrame, *, where: str) -> tuple[FloatArray, tuple[str, ...]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analyses.columns import FloatArray
+from analyses.columns import BoolArray, FloatArray
 from analyses.comparison.event_arms import EventArms, event_arms, wald
 from analyses.comparison.linearised import standard_error
 from analyses.kernels.probability_interval import normal_quantile, probability_interval
@@ -91,7 +91,7 @@ def weighted_survival(
         conf_level=conf_level,
         where=where,
     )
-    rows = list(_curve_rows(chosen, _checked_times(times, where), None, conf_level))
+    rows = list(_curve_rows(chosen, checked_times(times, where), None, conf_level))
     return chosen.table(rows, where, "Kaplan-Meier", event_col=event_col, times=[float(t) for t in times])
 
 
@@ -152,7 +152,7 @@ def weighted_incidence(
         where=where,
         competing=True,
     )
-    rows = [row | {"term": str(cause)} for row in _curve_rows(chosen, _checked_times(times, where), cause, conf_level)]
+    rows = [row | {"term": str(cause)} for row in _curve_rows(chosen, checked_times(times, where), cause, conf_level)]
     return chosen.table(
         rows, where, "Aalen-Johansen", event_col=event_col, cause=cause, times=[float(t) for t in times]
     )
@@ -221,7 +221,8 @@ def weighted_restricted_mean(
     return chosen.table(rows, where, "Kaplan-Meier area", event_col=event_col, tau=float(tau))
 
 
-def _checked_times(times: Sequence[float], where: str) -> FloatArray:
+def checked_times(times: Sequence[float], where: str) -> FloatArray:
+    """Return times as an array; refuse none, and any that is not a finite number from 0."""
     values = np.asarray(times, dtype=np.float64)
     if values.ndim != 1 or not len(values) or not np.all(np.isfinite(values) & (values >= 0)):
         raise AnalysisError(
@@ -254,7 +255,6 @@ def _curve_rows(
     chosen: EventArms, times: FloatArray, cause: int | None, conf_level: float
 ) -> Iterator[dict[str, object]]:
     statistic = "survival" if cause is None else "cumulative_incidence"
-    half = normal_quantile(conf_level)
     found, counts = {}, {}
     for name, rows in chosen.members.items():
         durations, causes = chosen.durations[rows], chosen.causes[rows]
@@ -267,7 +267,34 @@ def _curve_rows(
         known = np.full(len(times), True) if ended else times <= last
         found[name] = (np.where(known, sloped.estimate, np.nan), chosen.spread(rows, sloped))
         counted = causes > 0 if cause is None else causes == cause
-        counts[name] = [(int((durations >= t).sum()), int((counted & (durations <= t)).sum())) for t in times]
+        counts[name] = observed_counts(durations, counted, times)
+    yield from curve_rows(
+        found, counts, times=times, statistic=statistic, contrast=chosen.contrast, conf_level=conf_level
+    )
+
+
+def curve_rows(
+    found: Mapping[str, tuple[FloatArray, FloatArray]],
+    counts: Mapping[str, Sequence[tuple[int, int]]],
+    *,
+    times: FloatArray,
+    statistic: str,
+    contrast: str,
+    conf_level: float,
+) -> Iterator[dict[str, object]]:
+    """Yield at each time a row for each arm and one for their difference.
+
+    Parameters
+    ----------
+    found
+        By arm, treated first: estimates ``(t,)``, NaN where the curve does not exist, and influences on them, shape
+        ``(t, patients)``.
+    counts
+        By arm and time: patients still observed, and events so far.
+    times, statistic, contrast, conf_level
+        Of the rows.
+    """
+    half, names = normal_quantile(conf_level), tuple(found)
     (one, one_spread), (zero, zero_spread) = found.values()
     for place, time in enumerate(times.tolist()):
         for name, (estimate, spread) in found.items():
@@ -279,9 +306,9 @@ def _curve_rows(
             yield row | _probability(float(estimate[place]), standard_error(spread[place]), events, conf_level)
         difference = float(one[place] - zero[place])
         error = standard_error(one_spread[place] - zero_spread[place])
-        n, events = (sum(counts[name][place][k] for name in chosen.arms) for k in (0, 1))
+        n, events = (sum(counts[name][place][k] for name in names) for k in (0, 1))
         row = {
-            "contrast": chosen.contrast, "time": time, "statistic": f"{statistic}_difference", "n": n,
+            "contrast": contrast, "time": time, "statistic": f"{statistic}_difference", "n": n,
             "n_events": events, "conf_level": conf_level, "estimate": difference,
         }  # fmt: skip
         if math.isnan(difference):
@@ -289,8 +316,13 @@ def _curve_rows(
         elif error == 0:
             yield row | {"note": "no spread in either arm up to this time: no interval"}
         else:
-            lone = one_without_events(chosen.arms, (counts[chosen.arms[0]][place][1], counts[chosen.arms[1]][place][1]))
+            lone = one_without_events((names[0], names[1]), (counts[names[0]][place][1], counts[names[1]][place][1]))
             yield row | {"note": lone} | wald(difference, error, half)
+
+
+def observed_counts(durations: FloatArray, counted: BoolArray, times: FloatArray) -> list[tuple[int, int]]:
+    """Return at each time how many rows are still observed and how many have had the event."""
+    return [(int((durations >= t).sum()), int((counted & (durations <= t)).sum())) for t in times]
 
 
 _BEYOND = "beyond the last observed time of an arm"

@@ -26,8 +26,8 @@ _WAYS = (
      "and "
      "patients resampled with the score estimated anew each time"),
     ("Standardised", "a regression of the outcome, averaged over all patients in each arm (g-computation); right if "
-     "the "
-     "regression is. Responses only"),
+     "the regression is. Of responses logistic, of event times a Cox model in which each arm has a baseline hazard of "
+     "its own"),
     ("Doubly robust", "both together (AIPW); right if either is"),
     ("Matched pairs", "each patient on {first} with the nearest free one of the other, none farther than 0.2 "
      "standard deviations of the log odds; speaks of those who found a partner"),

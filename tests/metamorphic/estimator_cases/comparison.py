@@ -14,6 +14,7 @@ from analyses.comparison import (
     censoring_weights,
     compare_arms,
     standardised_rates,
+    standardised_survival,
     weighted_hazard_ratio,
     weighted_incidence,
     weighted_logrank,
@@ -89,6 +90,17 @@ CASES = (
         half_weights=NO_WEIGHTS,
         table=VISITS,
         relative=1e-9,
+        refuses=NO_ARM,
+    ),
+    Case(
+        "standardised_survival",
+        lambda d, unit: standardised_survival(
+            d, adjust="x + age", **EVENTS, times=[6 * unit, 15 * unit], tau=15 * unit
+        ),
+        of=(standardised_survival,),
+        half_weights=NO_WEIGHTS,
+        time_unit=AREAS,
+        relative=1e-8,
         refuses=NO_ARM,
     ),
     Case(
