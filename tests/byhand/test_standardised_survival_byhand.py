@@ -170,10 +170,10 @@ class TestWhatCannotBeEstimated:
     @pytest.mark.parametrize(
         ("change", "options", "words"),
         [
-            ({"arm": "a"}, {}, "arm"),
-            ({"x": np.nan}, {}, "x"),
+            ({"arm": "a"}, {}, "column arm: two arms are needed"),
+            ({"x": np.nan}, {}, "column 'x': missing values"),
             ({"x": 1.0}, {}, r"constant or a combination.*x"),
-            ({"patient_id": 1}, {}, "patient"),
+            ({"patient_id": 1}, {}, "a patient has more than one row"),
             ({}, {"estimand": "ATO"}, "unknown estimand"),
             ({}, {"arm": "both"}, "use stratum or term"),
             ({}, {"times": []}, "name times, tau or both"),

@@ -81,6 +81,23 @@ def test_event_free_survival_agrees_with_the_estimators_themselves(tables: Table
     assert {"restricted_mean_difference", "survival_difference", "log_hazard_ratio"} <= set(matched["statistic"])
 
 
+def test_event_times_are_standardised_beside_the_weighted_and_augmented_means(tables: Tables) -> None:
+    frame = tables["compared_survival"].frame
+    differences = frame[frame["statistic"] == "restricted_mean_difference"].set_index("population")
+    assert set(differences.index) == {"unadjusted", *WEIGHTED, "standardised", "augmented", *MATCHED}
+    own = differences.loc["standardised"]
+    assert own["conf_low"] < own["estimate"] < own["conf_high"]
+    rows = frame[frame["population"] == "standardised"]
+    assert {"survival", "survival_difference", "risk_difference", "risk_ratio"} < set(rows["statistic"])
+    assert (rows["term"] == "flare, ESKD or death").all()
+    assert rows["method"].str.contains("g-computation, ATE, Cox model given .*, stratified by arm").all()
+    written = {row.cells[0]: row.cells for row in adjusted_section(results(tables)).folded[-1].groups[0].rows}
+    _, mean, share, ratio, *_ = written["Standardised"]
+    assert f"{own['estimate']:.2f}".lstrip("-") in mean
+    assert share
+    assert not ratio
+
+
 def test_replicates_without_a_score_do_not_reach_the_horizon(tables: Tables) -> None:
     rows = tables["compared_survival"].frame
     areas = rows[(rows["population"] == WEIGHTED[2]) & (rows["statistic"] == "restricted_mean")]
