@@ -194,7 +194,10 @@ STANDARDISED_EVENTS = Entry(
             ("survival, day 731", COVERAGE),
             ("risk difference, day 731", SIZE),
             ("risk ratio, day 731", SIZE),
-            ("restricted mean difference", Measure("size", remark="in the same 500 of 1,000 the weighted one has 7.2")),
+            (
+                "restricted mean difference",
+                Measure("size", remark="the weighted one has 7.2 in the same 500 of 1,000 patients"),
+            ),
         )
     },
     slow=True,

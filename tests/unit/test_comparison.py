@@ -298,6 +298,7 @@ class TestCompareArms:
         ).frame  # fmt: skip
         reasons = frame.loc[frame["statistic"] == "none", "note"].tolist()
         assert sum("tau lies beyond the last observed time" in why for why in reasons) == 2
+        assert any("no standardised survival of the estimand ATO" in why for why in reasons)
         assert any("estimand ATE only" in why for why in reasons)
         assert any("estimand ATO" in why for why in reasons)
 
