@@ -191,18 +191,23 @@ def hazard_slopes(problem: CoxProblem, relative_hazard: FloatArray) -> tuple[Flo
     """Return how fast each event time's hazard falls with the relative hazard at risk, two arrays of shape ``(g,)``.
 
     With ``h_j`` over the total relative hazard of factor j: summed over the factors of the time, to which rows at risk
-    are exposed, and the same with ``(1 - f_j)``, to which failing rows are. In units of ``relative_hazard`` (n,).
+    are exposed, and the same with ``(1 - f_j)``, to which failing rows are. In units of ``relative_hazard`` (n,); 0
+    where a risk set has vanished numerically, as its increment is.
     """
     weighted = (problem.weights * relative_hazard)[:, None]
     totals = _risk_set_sums(problem, weighted)[:, 0]
     if not problem.tied:
-        slope = problem.factor_weight / totals**2
+        slope = _slopes(problem, totals)
         return slope, slope
     failing = np.add.reduceat(weighted[problem.event_rows, 0], problem.event_starts[:-1])
     left = totals[problem.factor_time] - problem.factor_fraction * failing[problem.factor_time]
-    slopes = problem.factor_weight / left**2
-    starts = problem.event_starts[:-1]
+    slopes, starts = _slopes(problem, left), problem.event_starts[:-1]
     return np.add.reduceat(slopes, starts), np.add.reduceat((1 - problem.factor_fraction) * slopes, starts)
+
+
+def _slopes(problem: CoxProblem, totals: FloatArray) -> FloatArray:
+    there = np.where(totals > 0, totals, np.inf)
+    return np.asarray(problem.factor_weight / there / there)
 
 
 def event_time_sums(problem: CoxProblem, coefficients: FloatArray) -> EventTimeSums:
