@@ -47,7 +47,9 @@ def starts_section(results: Results) -> Section:
             "there are no later starts to compare."
         )
         return Section("starts", _TITLE, (nobody, *said))
-    counted = "; ".join(f"{term.removeprefix('left out: ')} {count(number)}" for term, number in patients.items())
+    counted = "; ".join(
+        f"{term.removeprefix('left out: ')} {count(number)}" for term, number in patients.items() if number
+    )
     return Section(
         "starts",
         _TITLE,
