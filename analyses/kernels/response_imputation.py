@@ -18,8 +18,8 @@ NONE, PARTIAL, COMPLETE = 0, 1, 2
 CYCLES = 10
 _STEPS = (NONE, PARTIAL)
 """Any response at all; complete among responses."""
-_LARGEST_BATCH = 4_000_000
-"""Numbers in the predictors of the imputations that are made together."""
+_LARGEST_BATCH = 400_000
+"""Numbers in the predictors of the imputations that are made together: more would leave the processor's cache."""
 
 
 def impute_states(states: StateArray, covariates: FloatArray, *, random: Sequence[np.random.Generator]) -> StateArray:

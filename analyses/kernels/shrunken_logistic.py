@@ -16,6 +16,8 @@ INTERCEPT_PRIOR_SD = 10.0
 _MAX_ITERATIONS = 100
 _TOLERANCE = 1e-9
 _ROUNDING = 1e-10
+_QUICK = 0.1
+"""Share of the step before below which the next is taken with the same curvature."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,15 +93,23 @@ def fit_shrunken_logistic(
     coefficients = np.zeros((*scale.shape[:-1], len(precision))) if start is None else start
     value = _objective(design, sign, weight, precision, coefficients)
     moving = np.ones(value.shape, dtype=np.bool_)
+    stale = moving
+    curvature = np.empty((*value.shape, len(precision), len(precision)))
+    before = np.full(value.shape, np.inf)
     for _ in range(_MAX_ITERATIONS):
         probability = expit(_times(design, coefficients))
         gradient = _times(np.swapaxes(design, -1, -2), weight * (outcome - probability)) - precision * coefficients
-        step = np.linalg.solve(
-            _precision(design, weight * probability * (1 - probability), precision), gradient[..., None]
-        )[..., 0]
-        moving &= np.abs(step).max(axis=-1) >= _TOLERANCE
+        if stale.any():
+            variance = weight * probability * (1 - probability)
+            curvature[stale] = _precision(design[stale], variance[stale], precision)
+        step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
+        length = np.abs(step).max(axis=-1)
+        moving = moving & (length >= _TOLERANCE)
         if not moving.any():
             break
+        # Curvature is most of the work: it is kept as long as steps shrink quickly without it.
+        stale = moving & (length > _QUICK * before)
+        before = length
         step = np.where(moving[..., None], step, 0.0)
         moved = _objective(design, sign, weight, precision, coefficients + step)
         # The objective is concave, so that a short enough step rises; a fall by rounding does not count.

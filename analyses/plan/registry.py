@@ -79,9 +79,13 @@ def run_group(data: AnalysisData, name: str) -> Tables:
 
     The metadata of every table say how many patients were assessed for eligibility, left out and why, and eligible.
     """
+    from threadpoolctl import threadpool_limits  # what scikit-learn itself governs its threads with
+
     tables: Tables = {}
-    for analysis in ANALYSES[name]:
-        tables |= analysis(data)
+    # One thread: matrices are many and small, and threads of linear algebra wait for each other longer than they work.
+    with threadpool_limits(1):
+        for analysis in ANALYSES[name]:
+            tables |= analysis(data)
     everybody = data.eligibility.frame[data.eligibility.frame["group"].isna().to_numpy()]
     flow = {str(term): int(count) for term, count in zip(everybody["term"], everybody["estimate"], strict=True)}
     return {key: table.with_metadata(design=data.design.name, flow=flow) for key, table in tables.items()}

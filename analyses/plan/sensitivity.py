@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyses.complete_cases import CompleteCases, complete_cases
 from analyses.datasets import AnalysisData, analysis_data, cut_at_horizon
 from analyses.plan.attempts import Tables, attempt, reference_arm
 from analyses.plan.labels import with_treated
+from analyses.varying_covariates import Covariates, varying_covariates
 from cohort.codes import Event
 from cohort.definitions import KDIGO_2012, KIM2025, KIM2025_STRICT
 from cohort.errors import AnalysisError
@@ -40,7 +40,7 @@ def sensitivity(data: AnalysisData) -> Tables:
     """E-values, one covariate at a time left out, negative controls, trimming and the multiverses of choices.
 
     Followed are complete response at one visit and event-free survival, weighted as the design asks. Patients without
-    a covariate of the score are left out; the notes say how many.
+    a covariate of the score are left out, and covariates in which all agree; the notes say so.
     """
     from analyses.sensitivity import event_multiverse, response_multiverse
 
@@ -66,11 +66,10 @@ def sensitivity(data: AnalysisData) -> Tables:
     }
 
 
-def _scored(data: AnalysisData, *further: str) -> CompleteCases:
+def _scored(data: AnalysisData, *further: str) -> Covariates:
     """Return the patients with every covariate of the score, and with the columns named further."""
     reference_arm(data)
-    frame = with_treated(data).rename(columns={"event": EVENT_FREE})
-    return complete_cases(frame, " + ".join([data.design.treatment_formula, *further]))
+    return varying_covariates(with_treated(data).rename(columns={"event": EVENT_FREE}), data.design.adjustment, further)
 
 
 def _request(data: AnalysisData) -> dict[str, object]:
@@ -96,7 +95,7 @@ def one_left_out(data: AnalysisData) -> ResultTable:
     from analyses.sensitivity import leave_one_covariate_out
 
     cases = _scored(data)
-    covariates, outcomes = data.design.adjustment, _main_outcomes(data)
+    covariates, outcomes = cases.columns, _main_outcomes(data)
     return cases.noted(
         leave_one_covariate_out(cases.rows, **_request(data), covariates=covariates, outcomes=outcomes)  # type: ignore[arg-type]
     )
@@ -107,7 +106,7 @@ def trimmed(data: AnalysisData) -> ResultTable:
     from analyses.sensitivity import trimming_path
 
     cases = _scored(data)
-    score, outcomes = data.design.treatment_formula, _main_outcomes(data)
+    score, outcomes = cases.formula, _main_outcomes(data)
     return cases.noted(trimming_path(cases.rows, **_request(data), score=score, outcomes=outcomes))  # type: ignore[arg-type]
 
 
@@ -127,7 +126,6 @@ def _negative_control(data: AnalysisData, name: str) -> ResultTable:
     from analyses.comparison import BinaryOutcome, EventOutcome
     from analyses.sensitivity import MeasureOutcome, negative_control
 
-    score = data.design.treatment_formula
     outcome: BinaryOutcome | EventOutcome | MeasureOutcome
     if name in {kind.value for kind in Event}:
         cases, outcome = _scored(data), EventOutcome("years", name)
@@ -137,6 +135,8 @@ def _negative_control(data: AnalysisData, name: str) -> ResultTable:
         rows = cases.rows.assign(**{"years": years, name: happened.astype(np.int64)})
     elif name in data.baseline.columns:
         cases = _scored(data, name)
+        if name not in cases.columns:
+            raise AnalysisError("all patients agree", where=f"design {data.design.name}, negative_controls", got=name)
         rows = cases.rows
         measured = pd.api.types.is_numeric_dtype(rows[name]) and not pd.api.types.is_bool_dtype(rows[name])
         outcome = MeasureOutcome(name) if measured else BinaryOutcome(name)
@@ -147,6 +147,7 @@ def _negative_control(data: AnalysisData, name: str) -> ResultTable:
             got=name,
             remedy=f"name a column of day 0 or an event: {', '.join(Event)}",
         )
+    score = cases.formula_of(data.design.adjustment)
     return cases.noted(negative_control(rows, **_request(data), score=score, outcomes=outcome))  # type: ignore[arg-type]
 
 
@@ -157,7 +158,7 @@ def unmeasured_confounding(data: AnalysisData) -> ResultTable:
 
     cases = _scored(data)
     request = {"treatment_col": "arm", "treated": data.treated}
-    fit = fit_propensity(cases.rows, data.design.treatment_formula, **request)  # type: ignore[arg-type]
+    fit = fit_propensity(cases.rows, cases.formula, **request)  # type: ignore[arg-type]
     weights = fit.estimated_weights(data.design.estimand.value)
     position = pd.Series(range(len(cases.rows)), index=cases.rows["patient_id"].to_numpy())
     visits = data.responses[data.responses["patient_id"].isin(position.index)]

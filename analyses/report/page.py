@@ -20,6 +20,7 @@ from analyses.report.realism import realism_section
 from analyses.report.repeated import missed_visits_section, ordered_response_section
 from analyses.report.response import response_rates_section, response_states_section
 from analyses.report.sensitivity import sensitivity_section
+from analyses.report.starts import starts_section
 from analyses.report.subgroups import subgroups_section
 from analyses.report.survival import incidence_section, survival_section
 
@@ -124,6 +125,7 @@ def _parts(results: Results) -> tuple[Part, ...]:
                 overlap_section(results),
                 balance_section(results),
                 adjusted_section(results),
+                starts_section(results),
                 sensitivity_section(results),
             ),
         ),

@@ -54,6 +54,7 @@ def sensitivity_section(results: Results) -> Section:
             "for it to come out differently. Where lines agree they share every assumption that was not varied.",
             *(said for name in _CURVES if name in tables for said in _summary(tables[name], _CURVES[name])),
             *reasons(results.failures(*_TABLES), results.missing(*_TABLES), "sensitivity analyses"),
+            *results.unvarying(*_TABLES),
             *results.left_out(*_TABLES),
         ),
         figures=tuple(_figures(tables, results)),

@@ -6,11 +6,10 @@ from functools import cached_property, lru_cache
 
 import pandas as pd
 
-from analyses.complete_cases import CompleteCases, complete_cases
 from analyses.datasets import AnalysisData
 from analyses.propensity import EstimatedWeights, Matching, PropensityFit, fit_propensity
 from analyses.propensity.weights import Estimand
-from analyses.sensitivity.leave_one_out import columns_of
+from analyses.varying_covariates import Covariates, varying_covariates
 from cohort.errors import AnalysisError
 
 UNADJUSTED = "unadjusted"
@@ -30,7 +29,7 @@ _CALIPER = 0.2
 
 
 class Adjustments:
-    """Score, weights and pairs of the patients with every covariate of the design.
+    """Score, weights and pairs of the patients with every covariate of the design, by those covariates that vary.
 
     Parameters
     ----------
@@ -43,21 +42,30 @@ class Adjustments:
             raise AnalysisError("one arm: nothing to compare", where=f"arm {data.treated}")
         self.design = data.design
         self.arms = {"treatment_col": "arm", "treated": data.treated}
-        both = f"{data.design.treatment_formula} + {data.design.outcome_formula}"
-        self.cases: CompleteCases = complete_cases(data.baseline, both)
+        self.cases: Covariates = varying_covariates(
+            data.baseline, data.design.adjustment, data.design.outcome_covariates
+        )
         self.weights = lru_cache(self._weights)
 
     @cached_property
     def patients(self) -> pd.DataFrame:
         """Their rows with the covariates, which score and weights follow."""
-        used = columns_of(f"{self.design.treatment_formula} + {self.design.outcome_formula}", self.cases.rows)
-        return self.cases.rows[list(dict.fromkeys(["patient_id", "arm", "follow_up_days", *used]))]
+        return self.cases.rows[list(dict.fromkeys(["patient_id", "arm", "follow_up_days", *self.cases.columns]))]
+
+    @property
+    def treatment_formula(self) -> str:
+        """Right-hand side of the score."""
+        return self.cases.formula_of(self.design.adjustment)
+
+    @property
+    def outcome_formula(self) -> str:
+        """Right-hand side of the covariates of outcome models."""
+        return self.cases.formula_of(self.design.outcome_covariates)
 
     @cached_property
     def score(self) -> PropensityFit:
         """The score of the design's adjustment set."""
-        formula = self.design.treatment_formula
-        return fit_propensity(self.patients, formula, treatment_col="arm", treated=self.arms["treated"])
+        return fit_propensity(self.patients, self.treatment_formula, treatment_col="arm", treated=self.arms["treated"])
 
     @cached_property
     def pairs(self) -> Matching:

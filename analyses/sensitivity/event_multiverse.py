@@ -106,7 +106,7 @@ class _EventChain:
         frame = self.adjusted.patients.assign(years=times, event=happened.astype(np.int64))
         if how == CONDITIONAL:
             frame = frame.assign(treated=frame["arm"].eq(self.adjusted.arms["treated"]).astype(np.int64))
-            formula = f"treated + {self.adjusted.design.outcome_formula}"
+            formula = f"treated + {self.adjusted.outcome_formula}"
             table = fit_cox(frame, formula, duration_col="years", event_col="event").tidy()
             return ResultTable(table.frame[table.frame["term"].eq("treated").to_numpy(dtype=bool)])
         weights = np.ones(len(frame)) if how == UNADJUSTED else self.adjusted.weights(WEIGHTED[how])

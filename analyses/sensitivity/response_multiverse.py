@@ -68,7 +68,7 @@ def response_multiverse(
     -------
     ResultTable
         As :func:`multiverse`, of ``risk_difference``. All specifications are of the patients with every covariate;
-        the notes say how many are left out.
+        the notes say how many are left out, and which covariates are since all patients agree.
 
     Raises
     ------
@@ -135,14 +135,14 @@ class _ResponseChain:
         return ResultTable(found.assign(time=float(month), time_unit=unit))
 
     def _estimated(self, frame: pd.DataFrame, place: IntArray, how: str) -> ResultTable:
-        arms, design = self.adjusted.arms, self.adjusted.design
+        arms, adjusted = self.adjusted.arms, self.adjusted
         if how == MATCHED:
             return matched_rates(frame, matching=self.adjusted.pairs, outcome_col=self.outcome)
         if how == STANDARDISED:
-            return standardised_rates(frame, outcome_col=self.outcome, adjust=design.outcome_formula, **arms)  # type: ignore[arg-type]
+            return standardised_rates(frame, outcome_col=self.outcome, adjust=adjusted.outcome_formula, **arms)  # type: ignore[arg-type]
         if how == AUGMENTED:
             return augmented_rates(
-                frame, outcome_col=self.outcome, score=design.treatment_formula, adjust=design.outcome_formula,
+                frame, outcome_col=self.outcome, score=adjusted.treatment_formula, adjust=adjusted.outcome_formula,
                 separate_arms=False, **arms,  # type: ignore[arg-type]
             )  # fmt: skip
         weights = np.ones(len(frame)) if how == UNADJUSTED else self.adjusted.weights(WEIGHTED[how]).for_rows(place)

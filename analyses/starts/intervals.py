@@ -20,6 +20,8 @@ IntArray = npt.NDArray[np.intp]
 
 INTERVAL_START = "interval_start"
 """Column for formulas: when the interval begins."""
+_OWN_LEVEL = 1e-7
+"""An interval has a level of its own when less than this share of its indicator is not in the design."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +95,9 @@ def start_hazards(found: Decisions, formula: str | None, *, count: int, where: s
     """Estimate the probability of starting in each patient-interval.
 
     Without a formula it is the share that starts in the interval; with one, that of a pooled logistic regression on
-    its covariates, among which ``interval_start`` may be.
+    its covariates, among which ``interval_start`` may be. Where the formula gives an interval a level of its own
+    (``C(interval_start)``) and nobody, or everybody, starts in it, the probability there is 0, or 1, and the others are
+    estimated from the other intervals: the limit of maximum likelihood.
 
     Raises
     ------
@@ -116,15 +120,34 @@ def start_hazards(found: Decisions, formula: str | None, *, count: int, where: s
             got=", ".join(design.terms[place] for place in collinear),
             remedy="leave them out",
         )
-    fit = fit_logistic(design.matrix, found.started.astype(np.float64))
-    if not fit.converged:
-        raise AnalysisError(
-            "the covariates separate those who start, so the model of starting has no finite estimate",
-            where=f"{where}, formula {formula!r}",
-            got=f"{int(found.started.sum())} starts in {len(found.row)} intervals",
-            remedy="leave terms out",
-        )
-    return StartHazards(fit.probability, share)
+    own = share[found.number]
+    estimated = ~_settled(design.matrix, found.number, share)
+    if estimated.any():
+        matrix = design.matrix[estimated]
+        # Levels of the intervals left out are zero in the rest.
+        matrix = np.delete(matrix, collinear_columns(matrix), axis=1)
+        fit = fit_logistic(matrix, found.started[estimated].astype(np.float64))
+        if not fit.converged:
+            raise AnalysisError(
+                "the covariates separate those who start, so the model of starting has no finite estimate",
+                where=f"{where}, formula {formula!r}",
+                got=f"{int(found.started.sum())} starts in {len(found.row)} intervals",
+                remedy="leave terms out",
+            )
+        own[estimated] = fit.probability
+    return StartHazards(own, share)
+
+
+def _settled(matrix: FloatArray, number: IntArray, share: FloatArray) -> BoolArray:
+    """Return the patient-intervals of intervals with a level of their own in which nobody or everybody starts."""
+    candidates = np.flatnonzero(np.isin(np.arange(len(share)), number) & ((share == 0) | (share == 1)))
+    if not len(candidates):
+        return np.zeros(len(number), dtype=bool)
+    indicators = (number[:, None] == candidates).astype(np.float64)
+    basis, _ = np.linalg.qr(matrix)
+    beside = np.linalg.norm(indicators - basis @ (basis.T @ indicators), axis=0)
+    own_level = beside <= _OWN_LEVEL * np.linalg.norm(indicators, axis=0)
+    return np.asarray(np.isin(number, candidates[own_level]))
 
 
 def whole_intervals(length: float, interval: float, *, where: str) -> int:

@@ -149,12 +149,14 @@ def sequential_trials(
 def _balancing(eligible: Eligible, formula: str, estimand: TrialEstimand, trials: int) -> FloatArray:
     found = eligible.found
     hazards = start_hazards(found, formula, count=trials, where=f"{_WHERE}, model of starting")
-    weights = balancing_weights(hazards.own, found.started, estimand=estimand).values
-    if estimand != "ATE":
-        return weights
     share = hazards.share[found.number]
-    # In a trial without starters the Cox model has nothing to compare; any positive weight does.
-    return np.asarray(weights * np.where(found.started, share, 1 - share))
+    weights = np.ones(len(share))
+    # In a trial in which nobody or everybody must start the Cox model has nothing to compare; any positive weight does.
+    open_to = (hazards.own > 0) & (hazards.own < 1)
+    weights[open_to] = balancing_weights(hazards.own[open_to], found.started[open_to], estimand=estimand).values
+    if estimand == "ATE":
+        weights *= np.where(found.started, share, 1 - share)
+    return weights
 
 
 def _later_starts(

@@ -14,6 +14,7 @@ from analyses.starts import (
     clone_rows,
     landmark_start,
     sequential_trial_rows,
+    sequential_trials,
     start_rows,
 )
 from analyses.starts.clones import START
@@ -197,6 +198,34 @@ def test_a_landmark_counts_whom_it_leaves_out() -> None:
         "started by the landmark": 2,
         "not started": 3,
     }
+
+
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATO"])
+def test_intervals_without_starts_say_nothing_of_starting(estimand: str) -> None:
+    # Of 0 and 1 of x, one of four and two of four start in [0, 3), nobody in [3, 6), one of three and one of two in
+    # [6, 9). With a level per interval and no starts in the second, its weights neither change nor stop the model.
+    levels = pd.DataFrame(
+        {
+            "patient_id": list("abcdefgh"),
+            "x": [0, 0, 0, 0, 1, 1, 1, 1],
+            "start_months": [1.0, 7.0, np.nan, np.nan, 1.0, 2.0, 8.0, np.nan],
+            "months": [20.0, 15.0, 12.0, 19.0, 11.0, 13.0, 16.0, 14.0],
+            "event": [1, 1, 1, 0, 1, 1, 0, 1],
+        }
+    )
+    shape = {"interval": 3, "trials": 3, "estimand": estimand, "censor_at_start": True}
+    table = sequential_trials(levels, "C(interval_start)", **shape).frame
+    assert table["note"].isna().all()
+    assert np.isfinite(table["estimate"].iloc[0])
+    if estimand == "ATE":  # a saturated model of the interval alone gives stabilised weights of one
+        assert table["estimate"].iloc[0] == pytest.approx(
+            sequential_trials(levels, interval=3, trials=3, censor_at_start=True).frame["estimate"].iloc[0], rel=1e-9
+        )
+    rows = clone_rows(levels, "x * C(interval_start)", grace=9, interval=3, stabilized=False)
+    own = rows[(rows["start_within"] == 0) & rows["patient_id"].isin(["c", "h"])]
+    weights = own.groupby("patient_id")["clone_weight"].apply(list).to_dict()
+    assert weights["c"] == pytest.approx([1, 4 / 3, 4 / 3, 4 / 3 * 3 / 2], rel=1e-9)
+    assert weights["h"] == pytest.approx([1, 2, 2, 4], rel=1e-9)
 
 
 def value_of(table: ResultTable, statistic: str) -> float:

@@ -326,10 +326,10 @@ def test_sections_stand_in_their_order_under_headings_without_gaps(page: Page) -
     assert [section["id"] for section in page.attributes("section")] == [
         "ledger", "design", "flow", "table-one", "states", "rates", "first-response", "missed", "ordered", "course",
         "laboratory", "survival", "incidence", "recurrent", "poor-outcome", "after-response", "effects", "subgroups",
-        "overlap", "balance", "adjusted", "sensitivity",
+        "overlap", "balance", "adjusted", "starts", "sensitivity",
         "realism", "provenance", "making",
     ]  # fmt: skip
-    assert page.headings == ["h1", *["h2"] * 26]
+    assert page.headings == ["h1", *["h2"] * 27]
     assert page.attributes("html") == [{"lang": "en-GB"}]
     assert page.attributes("meta")[2]["content"] == "width=device-width, initial-scale=1"
 

@@ -296,3 +296,24 @@ class TestReport:
         rows = [{"population": "a=b", "statistic": "risk_difference", "note": "not estimated"}]
         rows += [{"population": "all specifications", "statistic": "specifications", "estimate": 1.0}]  # type: ignore[dict-item]
         assert self.section({"response_multiverse": result_table(rows)}).figures == ()
+
+
+def test_covariates_in_which_all_patients_agree_are_left_out(definitions: Mapping[str, AnalysisData]) -> None:
+    alike = {
+        name: replace(one, baseline=one.baseline.assign(class_v=True), event_free=one.event_free.assign(class_v=True))
+        for name, one in definitions.items()
+    }
+    data = alike["either"]
+    remark = "not adjusted for, since all patients agree: class_v"
+    tables = {
+        "left out": plan.one_left_out(data),
+        "events": event_multiverse(alike, flares=["any grade"], endpoints=["flare alone"]),
+        "unmeasured": plan.unmeasured_confounding(data),
+    }
+    for table in tables.values():
+        assert not table.frame["statistic"].eq("none").any()
+        assert table.frame["note"].str.contains(remark).all()
+    assert "without class_v" not in set(tables["left out"].frame["population"])
+    assert rows_of(tables["events"], statistic="log_hazard_ratio")["estimate"].notna().all()
+    controls = replace(data, design=replace(data.design, negative_controls=("class_v",)))
+    assert "all patients agree" in plan.negative_controls(controls).frame["note"].item()

@@ -215,7 +215,7 @@ def test_the_plan_compares_late_starters(kim: AnalysisData) -> None:
     table = starts(replace(kim, cohort=replace(kim.cohort, treatments=treatments)))["tacrolimus_starts"].frame
     hazards = table[table["statistic"] == "log_hazard_ratio"]
     assert hazards["population"].tolist() == [
-        "naive", "landmark", "landmark", "time-varying start", "sequential trials", "clones",
+        "naive", "naive", "landmark", "landmark", "time-varying start", "sequential trials", "clones",
     ]  # fmt: skip
     assert hazards["std_error"].notna().all()
     assert not (table["statistic"] == "none").any()
