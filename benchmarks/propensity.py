@@ -99,7 +99,10 @@ class Waiting:
 
 def kernel_chain(design, treated, years, events):
     """Return the robust error of the weighted log hazard ratio, from arrays."""
-    score = fit_logistic(design, treated).probability
+    if len(treated) < COMPILED_UP_TO:
+        score = fit_logistic_batch(design, treated, np.ones((1, len(treated)))).probability(design)[0]
+    else:
+        score = fit_logistic(design, treated).probability
     weights = 1 / np.where(treated == 1, score, 1 - score)
     if len(treated) < COMPILED_UP_TO:
         fit = fit_replicates(treated[:, None], years, events, weights=weights[None, :], robust=True)

@@ -9,7 +9,6 @@ import numpy as np
 
 from analyses.columns import BoolArray, FloatArray
 from analyses.kernels.logistic import collinear_columns, fit_logistic, separated_columns
-from analyses.kernels.logistic_batch import fit_logistic_batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,12 +153,18 @@ def cross_fit_binary(settings: Settings, outcome: FloatArray, folds: np.ndarray,
     open_settings = np.flatnonzero(np.isnan(settings.certain))
     if not len(open_settings):
         return risk
-    training = (folds != np.arange(number)[:, None]) & settings.used
-    fit = fit_logistic_batch(settings.design, outcome, training.astype(np.float64))
-    if not fit.converged.all():
-        lost = ", ".join(str(fold + 1) for fold in np.flatnonzero(~fit.converged))
-        return f"{what}: no finite estimate without fold {lost}; use fewer terms, or no folds"
-    own = fit.coefficients[folds]
+    coefficients = np.full((number, settings.design.shape[1]), np.nan)
+    for fold in range(number):
+        training = settings.used & (folds != fold)
+        design = settings.design[training]
+        fit = None if collinear_columns(design) else fit_logistic(design, outcome[training])
+        if fit is not None and fit.converged:
+            coefficients[fold] = fit.coefficients
+    lost = np.flatnonzero(np.isnan(coefficients[:, 0]))
+    if len(lost):
+        without = ", ".join(str(fold + 1) for fold in lost)
+        return f"{what}: no finite estimate without fold {without}; use fewer terms, or no folds"
+    own = coefficients[folds]
     for setting in open_settings:
         risk[setting] = 1 / (1 + np.exp(-np.sum(settings.predicting[setting] * own, axis=1)))
     return risk

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyses.kernels import logistic_batch
 from analyses.kernels.logistic import fit_logistic
 from analyses.kernels.logistic_batch import fit_logistic_batch
 
@@ -42,16 +41,15 @@ def test_each_replicate_is_the_fit_to_its_resampled_rows(
     )
 
 
-def test_replicates_may_differ_in_their_outcome_and_blocks_change_nothing(
-    design: np.ndarray, outcome: np.ndarray, counts: np.ndarray, monkeypatch: pytest.MonkeyPatch
+def test_replicates_may_differ_in_their_outcome_and_stand_alone(
+    design: np.ndarray, outcome: np.ndarray, counts: np.ndarray
 ) -> None:
-    outcomes = np.array([outcome, 1 - outcome, outcome])
-    whole = fit_logistic_batch(design, outcomes, counts[[0, 0, 1]])
+    outcomes, cases = np.array([outcome, 1 - outcome, outcome]), counts[[0, 0, 1]]
+    whole = fit_logistic_batch(design, outcomes, cases)
     np.testing.assert_allclose(whole.coefficients[0], -whole.coefficients[1], rtol=1e-9)
-    monkeypatch.setattr(logistic_batch, "_BLOCK_NUMBERS", 120)
-    np.testing.assert_allclose(
-        fit_logistic_batch(design, outcomes, counts[[0, 0, 1]]).coefficients, whole.coefficients, rtol=1e-12
-    )
+    for own, case, coefficients in zip(outcomes, cases, whole.coefficients, strict=True):
+        alone = fit_logistic_batch(design, own, case[None]).coefficients[0]
+        np.testing.assert_allclose(alone, coefficients, rtol=1e-12)
 
 
 def test_separated_constant_and_empty_replicates_have_no_estimate() -> None:
@@ -77,6 +75,14 @@ def test_separated_constant_and_empty_replicates_have_no_estimate() -> None:
         np.testing.assert_allclose(batch.coefficients[4], [-np.log(3), np.log(3)], rtol=1e-9)
 
 
-def test_an_exactly_singular_step_is_not_an_exception() -> None:
-    step = logistic_batch._solve(np.zeros((1, 2, 2)), np.ones((1, 2)))
-    assert step.tolist() == [[0.0, 0.0]]
+def test_columns_that_the_drawn_rows_hardly_tell_apart_have_no_estimate() -> None:
+    """Where the quick bound is of no use the eigenvalues decide, for a column that is nearly another."""
+    stream = np.random.default_rng(6)
+    x, outcome = stream.normal(size=40), np.tile([0.0, 1.0, 1.0, 0.0], 10)
+    noise = np.where(np.arange(40) < 20, 1.0, 0.0) * stream.normal(size=40)
+    drawn = np.where(np.arange(40) < 20, 1.0, 2.0)
+    for gap, told in ((1e-3, True), (1e-7, False)):
+        near = np.where(np.arange(40) < 20, x + gap * noise, stream.normal(size=40))
+        half = np.array([drawn, np.where(np.arange(40) < 20, 1.0, 0.0)])
+        fit = fit_logistic_batch(np.column_stack([np.ones(40), x, near]), outcome, half)
+        assert fit.converged.tolist() == [True, told]

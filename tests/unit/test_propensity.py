@@ -88,7 +88,7 @@ class TestModel:
     def test_probabilities_of_zero_or_one_without_separation(
         self, data: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("analyses.kernels.logistic._MAX_ITERATIONS", 1)
+        monkeypatch.setattr("analyses.kernels.logistic.MAX_ITERATIONS", 1)
         with pytest.raises(AnalysisError, match="got fitted probabilities of 0 or 1"):
             fit(data)
 
