@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 from analyses.kernels.cox_likelihood import Evaluation, column_sizes, evaluate
 from analyses.kernels.cox_problem import CoxProblem
@@ -89,10 +90,12 @@ class _Scaled:
 
 @dataclass(frozen=True, slots=True)
 class _Ascent:
+    """Where a climb ended; ``inverse`` is that of the information on the free terms, once it has converged."""
+
     coefficients: FloatArray
     step: FloatArray
     reached: Evaluation
-    converged: bool
+    inverse: FloatArray | None
     monotone: bool
     iterations: int
 
@@ -114,11 +117,13 @@ def maximise(problem: CoxProblem) -> CoxSolution:
     free = _identified(null.information, ALIAS_TOLERANCE**2 * events)
     status = [TermStatus.ESTIMATED if kept else TermStatus.ALIASED for kept in free]
     coefficients, iterations = np.zeros(len(spread)), 0
+    variance = np.full((len(spread), len(spread)), np.nan)
     while free.any():
         ascent = _newton(scaled, coefficients, reached, free)
         iterations += ascent.iterations
         coefficients, reached = ascent.coefficients, ascent.reached
-        if ascent.converged:
+        if ascent.inverse is not None:
+            variance[np.ix_(free, free)] = ascent.inverse / np.outer(spread[free], spread[free])
             break
         moving = np.abs(ascent.step) > DIVERGING_SHARE * np.abs(ascent.step).max()
         leaving = free & moving if ascent.monotone else free
@@ -127,16 +132,10 @@ def maximise(problem: CoxProblem) -> CoxSolution:
             status[term] = rising if ascent.monotone else TermStatus.NOT_CONVERGED
         free = free & ~leaving
         left = np.flatnonzero(free)
-        informed = _identified(reached.information[np.ix_(free, free)], LIMIT_TOLERANCE * events)
+        informed = _identified(_among(free, reached.information), LIMIT_TOLERANCE * events)
         for term in left[~informed]:
             status[term] = TermStatus.UNINFORMED
         free[left[~informed]] = False
-    variance = np.full((len(spread), len(spread)), np.nan)
-    if free.any():
-        block = np.ix_(free, free)
-        inverse = _inverse(reached.information[block])
-        assert inverse is not None, "Newton's method has just inverted it"
-        variance[block] = inverse / np.outer(spread[free], spread[free])
     return CoxSolution(
         coefficients / spread, variance, tuple(status), reached.log_likelihood, null.log_likelihood, iterations
     )
@@ -152,28 +151,30 @@ def _identified(matrix: FloatArray, floor: float) -> BoolArray:
     return kept
 
 
+def _among(free: BoolArray, matrix: FloatArray) -> FloatArray:
+    """Return the rows and columns of the free terms."""
+    return matrix if free.all() else matrix[np.ix_(free, free)]
+
+
 def _inverse(matrix: FloatArray) -> FloatArray | None:
     """Invert a positive definite matrix; None when it is not one."""
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return None
-    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+    _, inverse, failed = dposv(matrix, np.eye(len(matrix)))
+    return None if failed else np.asarray(inverse, dtype=np.float64)
 
 
 def _newton(scaled: _Scaled, start: FloatArray, at_start: Evaluation, free: BoolArray) -> _Ascent:
     """Climb from ``start``; the step that proves convergence is taken without evaluating where it ends."""
     coefficients, reached = start, at_start
-    step, block, before = np.zeros_like(start), np.ix_(free, free), np.inf
+    step, before = np.zeros_like(start), np.inf
     for iteration in range(1, MAX_ITERATIONS + 1):
-        inverse = _inverse(reached.information[block])
+        inverse = _inverse(_among(free, reached.information))
         if inverse is None:
             break
         step = np.zeros_like(start)
         step[free] = inverse @ reached.score[free]
-        scale = np.maximum(np.abs(coefficients[free]), np.sqrt(np.diag(inverse)))
-        if np.all(np.abs(step[free]) <= STEP_TOLERANCE * scale):
-            return _Ascent(coefficients + step, step, reached, True, False, iteration)
+        scale = np.maximum(np.abs(coefficients[free]), np.sqrt(inverse.diagonal()))
+        if (np.abs(step[free]) <= STEP_TOLERANCE * scale).all():
+            return _Ascent(coefficients + step, step, reached, inverse, False, iteration)
         reach = float(np.abs(step) @ scaled.extent)
         if reach > LONGEST_STEP:
             step *= min(1.0, LONGEST_STEP / max(scaled.reach(step), LONGEST_STEP))
@@ -185,9 +186,9 @@ def _newton(scaled: _Scaled, start: FloatArray, at_start: Evaluation, free: Bool
             far = coefficients + step * (FAR / scaled.reach(step))
             beyond = scaled.evaluate(far)
             if beyond.log_likelihood >= reached.log_likelihood - slack:
-                return _Ascent(far, step, beyond, False, True, iteration)
+                return _Ascent(far, step, beyond, None, True, iteration)
         before = reach
-    return _Ascent(coefficients, step, reached, False, False, MAX_ITERATIONS)
+    return _Ascent(coefficients, step, reached, None, False, MAX_ITERATIONS)
 
 
 def _halved(

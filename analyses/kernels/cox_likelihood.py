@@ -102,12 +102,12 @@ def _evaluate(problem: CoxProblem, coefficients: FloatArray, time_weight: FloatA
         nothing = np.zeros(len(coefficients))
         return Evaluation(-np.inf, nothing, np.zeros((len(nothing), len(nothing))))
     means = factors[:, 1:] / totals[:, None]
-    factor_weight, event_weight = problem.factor_weight, problem.weights[rows]
-    log_likelihood = event_weight @ predictor[rows] - factor_weight @ np.log(totals)
+    factor_weight, event_weight = problem.factor_weight, problem.weights.take(rows)
+    log_likelihood = event_weight @ predictor.take(rows) - factor_weight @ np.log(totals)
     if time_weight is not None:
         factor_weight = factor_weight * time_weight[problem.factor_time]
         event_weight = event_weight * time_weight[problem.event_time]
-    slope = event_weight @ matrix[rows] - factor_weight @ means
+    slope = event_weight @ matrix.take(rows, axis=0) - factor_weight @ means
     # The sum over factors of risk-weighted second moments, row by row: each row's outer product counts with its
     # relative hazard times the hazard accumulated while it was at risk.
     exposed = weighted * _exposure(problem, factor_weight / totals)
@@ -129,22 +129,22 @@ def _factor_sums(problem: CoxProblem, weighted: FloatArray) -> FloatArray:
     np.multiply(problem.matrix, weighted[:, None], out=values[:, 1:])
     factors = _risk_set_sums(problem, values)
     if problem.tied:
-        failing = np.add.reduceat(values[problem.event_rows], problem.event_starts[:-1], axis=0)
-        factors = factors[problem.factor_time] - problem.factor_fraction[:, None] * failing[problem.factor_time]
+        failing = np.add.reduceat(values.take(problem.event_rows, axis=0), problem.event_starts[:-1], axis=0)
+        left_out = problem.factor_fraction[:, None] * failing.take(problem.factor_time, axis=0)
+        factors = factors.take(problem.factor_time, axis=0) - left_out
     return factors
 
 
 def _risk_set_sums(problem: CoxProblem, values: FloatArray) -> FloatArray:
     """Sum ``values`` (n, q) over the risk set of each event time, shape ``(g, q)``."""
     sums = np.add.reduceat(values, problem.row_starts, axis=0)
-    starts = problem.stratum_starts
     if len(problem.late):
         late = problem.late
         not_yet = sum_rows_by(problem.first[late] - 1, values[late], len(sums))
-    for start, end in pairwise(starts):
-        sums[start:end] = np.cumsum(sums[start:end][::-1], axis=0)[::-1]
+    for start, end in pairwise(problem.stratum_starts.tolist()):
+        sums[start:end] = sums[start:end][::-1].cumsum(axis=0)[::-1]
         if len(problem.late):
-            sums[start:end] -= np.cumsum(not_yet[start:end][::-1], axis=0)[::-1]
+            sums[start:end] -= not_yet[start:end][::-1].cumsum(axis=0)[::-1]
     return sums
 
 
@@ -171,11 +171,11 @@ def exposure(problem: CoxProblem, by_time: FloatArray, by_time_tied: FloatArray)
     A failing row's own event time counts with its increment in ``by_time_tied``.
     """
     running = within_strata(problem, by_time)
-    exposed: FloatArray = running[problem.stop - 1]
+    exposed: FloatArray = running.take(problem.stop - 1, axis=0)
     if len(problem.late):
         exposed[problem.late] -= running[problem.first[problem.late] - 1]
     if problem.tied:
-        exposed[problem.event_rows] += (by_time_tied - by_time)[problem.event_time]
+        exposed[problem.event_rows] += (by_time_tied - by_time).take(problem.event_time, axis=0)
     return exposed
 
 
@@ -232,28 +232,19 @@ def event_time_sums(problem: CoxProblem, coefficients: FloatArray) -> EventTimeS
     totals = np.where(good, factors[:, :1], 1.0)
     means = np.where(good, factors[:, 1:] / totals, 0.0)
     hazards = np.where(good[:, 0], problem.factor_weight / totals[:, 0], 0.0)
-    kept = 1.0 - problem.factor_fraction
-    parts = np.column_stack(
-        [
-            hazards,
-            kept * hazards,
-            hazards / totals[:, 0],
-            np.ones(len(hazards)),
-            means,
-            hazards[:, None] * means,
-            (kept * hazards)[:, None] * means,
-        ]
-    )
-    if problem.tied:
-        parts = np.add.reduceat(parts, problem.event_starts[:-1], axis=0)
-    p = len(coefficients)
+    kept_hazards = (1.0 - problem.factor_fraction) * hazards
+
+    def by_time(of_factors: FloatArray) -> FloatArray:
+        return np.add.reduceat(of_factors, problem.event_starts[:-1], axis=0) if problem.tied else of_factors
+
+    factors_of_time = np.diff(problem.event_starts) if problem.tied else 1.0
     return EventTimeSums(
         relative_hazard=hazard_ratio,
         shift=shift,
-        hazard=parts[:, 0],
-        hazard_tied=parts[:, 1],
-        mean_hazard=parts[:, 4 + p : 4 + 2 * p],
-        mean_hazard_tied=parts[:, 4 + 2 * p :],
-        means=parts[:, 4 : 4 + p] / parts[:, 3:4],
-        hazard_variance=parts[:, 2],
+        hazard=by_time(hazards),
+        hazard_tied=by_time(kept_hazards),
+        mean_hazard=by_time(hazards[:, None] * means),
+        mean_hazard_tied=by_time(kept_hazards[:, None] * means),
+        means=(by_time(means).T / factors_of_time).T,
+        hazard_variance=by_time(hazards / totals[:, 0]),
     )

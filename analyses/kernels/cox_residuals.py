@@ -58,7 +58,7 @@ def score_residuals(problem: CoxProblem, coefficients: FloatArray) -> FloatArray
     exposed = exposure(problem, sums.hazard, sums.hazard_tied)
     exposed_means = exposure(problem, sums.mean_hazard, sums.mean_hazard_tied)
     parts = sums.relative_hazard[:, None] * (exposed_means - matrix * exposed[:, None])
-    parts[rows] += matrix[rows] - sums.means[problem.event_time]
+    parts[rows] += matrix.take(rows, axis=0) - sums.means.take(problem.event_time, axis=0)
     residuals = np.zeros((problem.size, matrix.shape[1]))
     residuals[problem.rows] = parts
     return residuals
