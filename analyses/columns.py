@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analyses.design_matrix import existing_column
+from analyses.design_matrix import existing_column, ordered_levels
 from cohort.errors import AnalysisError, UsageError
 
 FloatArray = npt.NDArray[np.float64]
@@ -161,16 +161,15 @@ def treated_rows(data: pd.DataFrame, treatment_col: str, treated: object, *, whe
     AnalysisError
         If there are not exactly two arms, or ``treated`` is none of them.
     """
-    arm = as_text(data[treatment_col])
-    levels = sorted(set(arm.tolist()))
+    levels, arm = ordered_levels(data[treatment_col])
     if len(levels) != 2 or str(treated) not in levels:
         raise AnalysisError(
             f"two arms are needed, one of them {treated}",
             where=f"{where}, column {treatment_col}",
-            got=", ".join(levels),
+            got=", ".join(sorted(levels)),
             remedy="restrict the data to two arms and name one of them as treated",
         )
-    return np.asarray(arm == str(treated))
+    return np.asarray(arm == levels.index(str(treated)))
 
 
 def require_level(levels: Iterable[str], level: str, *, where: str) -> None:

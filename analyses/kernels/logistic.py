@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg.lapack import dgeqrf, dorgqr, dpotrf, dpotrs, dtrtri
+from scipy.linalg.lapack import dgeqrf, dorgqr, dposv, dpotrf, dpotrs, dtrtri
 from scipy.special import expit
 
 FloatArray = npt.NDArray[np.float64]
@@ -112,7 +112,7 @@ def fit_logistic(design: FloatArray, outcome: FloatArray) -> LogisticFit:
     back = dtrtri(triangle)[0]
     covariance = np.full(triangle.shape, np.nan)
     if converged:
-        covariance = back @ np.linalg.inv(information) @ back.T
+        covariance = back @ dposv(information, back.T)[1]
     coefficients = np.asarray(back @ within, dtype=np.float64)
     log_likelihood = float(np.sum(outcome * eta - np.logaddexp(0.0, eta)))
     return LogisticFit(coefficients, covariance, probability, log_likelihood, iteration, converged)
