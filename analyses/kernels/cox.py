@@ -76,12 +76,12 @@ class _Scaled:
 
     problem: CoxProblem
     spread: FloatArray
+    spreads: FloatArray
     extent: FloatArray
 
     def evaluate(self, coefficients: FloatArray) -> Evaluation:
         here = evaluate(self.problem, coefficients / self.spread)
-        outer = self.spread[:, None] * self.spread
-        return Evaluation(here.log_likelihood, here.score / self.spread, here.information / outer)
+        return Evaluation(here.log_likelihood, here.score / self.spread, here.information / self.spreads)
 
     def reach(self, step: FloatArray) -> float:
         """Return the largest change of a linear predictor that a step makes."""
@@ -111,7 +111,7 @@ def maximise(problem: CoxProblem) -> CoxSolution:
     squares, extent = column_sizes(problem)
     spread = np.sqrt(squares / len(problem.rows))
     spread = np.where(spread > 0, spread, 1.0)
-    scaled = _Scaled(problem, spread, extent / spread)
+    scaled = _Scaled(problem, spread, np.outer(spread, spread), extent / spread)
     null = reached = scaled.evaluate(np.zeros(len(spread)))
     events = float(problem.factor_weight.sum())
     free = _identified(null.information, ALIAS_TOLERANCE**2 * events)
@@ -123,7 +123,7 @@ def maximise(problem: CoxProblem) -> CoxSolution:
         iterations += ascent.iterations
         coefficients, reached = ascent.coefficients, ascent.reached
         if ascent.inverse is not None:
-            variance[np.ix_(free, free)] = ascent.inverse / np.outer(spread[free], spread[free])
+            variance[np.ix_(free, free)] = ascent.inverse / _among(free, scaled.spreads)
             break
         moving = np.abs(ascent.step) > DIVERGING_SHARE * np.abs(ascent.step).max()
         leaving = free & moving if ascent.monotone else free
@@ -170,7 +170,7 @@ def _newton(scaled: _Scaled, start: FloatArray, at_start: Evaluation, free: Bool
         inverse = _inverse(_among(free, reached.information))
         if inverse is None:
             break
-        step = np.zeros_like(start)
+        step = np.zeros(len(start))
         step[free] = inverse @ reached.score[free]
         scale = np.maximum(np.abs(coefficients[free]), np.sqrt(inverse.diagonal()))
         if (np.abs(step[free]) <= STEP_TOLERANCE * scale).all():

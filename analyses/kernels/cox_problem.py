@@ -120,7 +120,7 @@ def cox_problem(
     moments = np.flatnonzero(opens)
     with_event = np.logical_or.reduceat(failing, moments)
     passed = np.cumsum(with_event)
-    stop = np.repeat(passed, np.diff(moments, append=size))
+    stop = passed.take(np.cumsum(opens) - 1)
     event_moments = moments[with_event]
     times, time_strata = at[event_moments], own[event_moments]
     opening = np.zeros(1, dtype=np.intp)
@@ -139,12 +139,14 @@ def cox_problem(
     fraction, factor_time, factor_weight = _factors(event_time, event_starts, ours[event_rows], ties)
     columns = np.ascontiguousarray(matrix).take(order, axis=0)
     shifts = np.zeros(len(order)) if offset is None else offset.take(order)
-    centres, offset_centres = _centres(columns, own), _centres(shifts[:, None], own)[:, 0]
+    centres = _centres(columns, own)
+    offset_centres = np.zeros(len(centres)) if offset is None else _centres(shifts[:, None], own)[:, 0]
+    opened = opening if strata is None else np.unique(opening[opening < len(times)])
     late = np.flatnonzero(first > opening[own]) if entries is not None else np.empty(0, dtype=np.intp)
     return CoxProblem(
         matrix=columns - (centres[0] if strata is None else centres[own]),
         weights=ours,
-        offset=shifts - offset_centres[own],
+        offset=shifts if offset is None else shifts - offset_centres[own],
         centres=centres,
         offset_centres=offset_centres,
         rows=order,
@@ -158,7 +160,7 @@ def cox_problem(
         event_starts=event_starts,
         times=times,
         time_strata=time_strata,
-        stratum_starts=np.append(np.unique(opening[opening < len(times)]), len(times)),
+        stratum_starts=np.append(opened, len(times)),
         factor_time=factor_time,
         factor_fraction=fraction,
         factor_weight=factor_weight,

@@ -85,7 +85,8 @@ def influence(problem: CoxProblem, coefficients: FloatArray, variance: FloatArra
     """
     weights = np.zeros(problem.size)
     weights[problem.rows] = problem.weights
-    return np.asarray((weights[:, None] * score_residuals(problem, coefficients)) @ np.nan_to_num(variance))
+    known = np.where(np.isnan(variance), 0.0, variance)
+    return np.asarray((weights[:, None] * score_residuals(problem, coefficients)) @ known)
 
 
 def robust_variance(

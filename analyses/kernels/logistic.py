@@ -176,14 +176,11 @@ def collinear_columns(design: FloatArray) -> tuple[int, ...]:
 
 def _clearly_independent(design: FloatArray) -> bool:
     products = design.T @ design
-    length = np.sqrt(np.diag(products))
-    if not np.all(length > 0):
+    length = np.sqrt(products.diagonal())
+    if not (length > 0).all():
         return False
-    try:
-        factor = np.linalg.cholesky(products / np.outer(length, length))
-    except np.linalg.LinAlgError:
-        return False
-    return bool(np.diag(factor).min() > _CLEAR_OF_COLLINEAR)
+    factor, failed = dpotrf(products / np.outer(length, length))
+    return not failed and bool(factor.diagonal().min() > _CLEAR_OF_COLLINEAR)
 
 
 def separated_columns(design: FloatArray, lower: BoolArray, upper: BoolArray) -> tuple[int, ...]:
