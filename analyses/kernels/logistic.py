@@ -133,7 +133,8 @@ def orthonormal_basis(design: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     columns = design.shape[1]
     factored, reflections, _, _ = dgeqrf(design, lwork=_LAPACK_BLOCK * columns)
-    triangle = np.triu(factored[:columns])
+    place = np.arange(columns)
+    triangle = np.where(place[:, None] <= place, factored[:columns], 0.0)
     return dorgqr(factored, reflections, lwork=_LAPACK_BLOCK * columns, overwrite_a=True)[0], triangle
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.lapack import dtrtrs
 from scipy.special import expit
 
 from analyses.kernels.logistic import orthonormal_basis
@@ -82,14 +83,14 @@ def fit_logistic_batch(
     cases = np.ascontiguousarray(weights, dtype=np.float64)
     first = np.zeros(design.shape[1]) if start is None else triangle @ start
     in_basis, independence, iterations = climb_all(basis, outcomes, cases, np.arange(len(cases)), first)
-    lost = np.flatnonzero(np.isnan(in_basis[:, 0]))
-    if start is not None and len(lost):  # so that a poor start never decides who converges
+    if start is not None and np.isnan(in_basis).any():  # so that a poor start never decides who converges
+        lost = np.flatnonzero(np.isnan(in_basis[:, 0]))
         again, theirs, more = climb_all(basis, outcomes, cases, lost, np.zeros(len(first)))
         in_basis[lost], independence[lost], iterations = again[lost], theirs[lost], max(iterations, more)
     for replicate in np.flatnonzero((independence <= _SINGULAR) & ~np.isnan(in_basis[:, 0])):  # a bound
         if not _identified(basis, cases[replicate]):
             in_basis[replicate] = np.nan
-    coefficients = np.linalg.solve(triangle, in_basis.T).T
+    coefficients = dtrtrs(triangle, in_basis.T)[0].T
     return LogisticBatchFit(coefficients, ~np.isnan(in_basis).any(axis=1), iterations)
 
 

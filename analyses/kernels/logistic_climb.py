@@ -25,7 +25,8 @@ def climb_all(
     n, p = basis.shape
     found, independence, slowest = np.full((len(weights), p), np.nan), np.zeros(len(weights)), 0
     held, eta = np.empty(n, dtype=np.intp), np.empty(n)
-    gradient, information = np.empty(p), np.empty((p, p))
+    gradient, information, packed = np.empty(p), np.empty((p, p)), np.empty(p * (p + 1) // 2)
+    products = column_products(basis)
     for replicate in chosen:
         outcome, case = outcomes[replicate % len(outcomes)], weights[replicate]
         size, mass = 0, 0.0
@@ -52,7 +53,7 @@ def climb_all(
                 # No information is larger than a quarter of the cross products, whose trace is the mass.
                 independence[replicate] = 4.0 / (inverse_trace(information) * mass)
                 break
-            gradient[:], information[:] = 0.0, 0.0
+            gradient[:], packed[:] = 0.0, 0.0
             for k in range(size):
                 i = held[k]
                 probability = 1.0 / (1.0 + math.exp(-eta[k]))
@@ -60,15 +61,35 @@ def climb_all(
                 spread = case[i] * probability * (1.0 - probability)
                 for a in range(p):
                     gradient[a] += pull * basis[i, a]
-                    value = spread * basis[i, a]
-                    for b in range(a + 1):
-                        information[a, b] += value * basis[i, b]
+                for c in range(len(packed)):
+                    packed[c] += spread * products[i, c]
+            place = 0
+            for a in range(p):
+                information[a, : a + 1] = packed[place : place + a + 1]
+                place += a + 1
             if not factorise(information):  # separated and on its way out, or without rows
                 break
             solve_factorised(information, gradient, step)
             for a in range(p):
                 coefficients[a] += step[a]
     return found, independence, slowest
+
+
+@compiled
+def column_products(basis: FloatArray) -> FloatArray:
+    """Return the products of each column with itself and those before it, row by row, shape ``(n, p (p + 1) / 2)``.
+
+    Sums of them are sums over one index, which the processor takes several terms of at a time.
+    """
+    n, p = basis.shape
+    products = np.empty((n, p * (p + 1) // 2))
+    for i in range(n):
+        place = 0
+        for a in range(p):
+            for b in range(a + 1):
+                products[i, place] = basis[i, a] * basis[i, b]
+                place += 1
+    return products
 
 
 @compiled
