@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from analyses.datasets import analysis_data
 from analyses.plan import run_analyses
 from analyses.reproduction import LEDGER_COLUMNS
@@ -28,6 +30,7 @@ def test_columns_are_those_documented() -> None:
     assert tuple(documented_rows("# Result tables")) == RESULT_COLUMNS
 
 
+@pytest.mark.slow
 def test_every_table_and_statistic_is_documented() -> None:
     cohort = generate_exact(load_study("kim2025"), seed=2025).cohort
     data = analysis_data(cohort, treated="tacrolimus", reference="no_tacrolimus", response=KIM2025, flare=KDIGO_2012)

@@ -146,7 +146,9 @@ FAULTY: dict[str, tuple[str, str, object, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", FAULTY)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case == "negative ratio" else pytest.mark.slow) for case in FAULTY]
+)
 def test_faulty_values_are_findings_of_validate_and_stop_the_rest(
     case: str, refused: Refused, cohort_folder: Path, spoil: Spoil, lncohort: Callable[..., object]
 ) -> None:

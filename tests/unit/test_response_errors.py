@@ -281,6 +281,6 @@ class TestMarginal:
     def test_probabilities_at_the_edge_without_separation(
         self, data: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("analyses.kernels.logistic._MAX_ITERATIONS", 1)
+        monkeypatch.setattr("analyses.kernels.logistic.MAX_ITERATIONS", 1)
         frame = marginal_response(data, reference="b", adjust="age_years").frame
         assert frame["note"].str.contains("no finite estimate").all()
