@@ -78,7 +78,7 @@ def reasons(failures: tuple[str, ...], missing: tuple[str, ...], what: str) -> t
     >>> reasons((), ("cox",), "hazard ratios")
     ('Not shown: hazard ratios. This analysis was not run: the results hold no table cox.',)
     """
-    said = [f"Could not be estimated ({what}): {failure}" for failure in failures]
+    said = [f"Could not be estimated ({what}): {failure.removeprefix('not estimated: ')}" for failure in failures]
     if missing:
         word = "table" if len(missing) == 1 else "tables"
         said.append(f"Not shown: {what}. This analysis was not run: the results hold no {word} {', '.join(missing)}.")

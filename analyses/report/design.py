@@ -34,7 +34,7 @@ def design_section(results: Results) -> Section:
         "Design",
         (
             *_question(trial, results.facts),
-            *_eligible(eligibility),
+            *_eligible(eligibility, results.facts),
             *(_open(diagram, results.facts) if compared else ()),
             *reasons(results.failures(*_NAMES), results.missing(*_NAMES), "the design"),
         ),
@@ -64,13 +64,14 @@ def _question(trial: ResultTable | None, facts: Facts) -> tuple[str, ...]:
     return (f"{asked[0]} {then}",) if asked else ()
 
 
-def _eligible(eligibility: ResultTable | None) -> tuple[str, ...]:
+def _eligible(eligibility: ResultTable | None, facts: Facts) -> tuple[str, ...]:
     if eligibility is None:
         return ()
     counts = _counts(eligibility)[None]
     left_out = counts.get("assessed for eligibility", np.nan) - counts.get("eligible", np.nan)
     said = "nobody was left out" if not left_out else f"{count(left_out)} were left out for the reasons below"
-    return (f"Of {count(counts.get('assessed for eligibility', np.nan))} patients on record {said}.",)
+    where = "of these arms" if facts.other_arms else "on record"
+    return (f"Of {count(counts.get('assessed for eligibility', np.nan))} patients {where} {said}.",)
 
 
 def _open(diagram: ResultTable | None, facts: Facts) -> tuple[str, ...]:

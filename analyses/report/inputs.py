@@ -63,6 +63,8 @@ class Facts:
         Name of the table of whole patients; empty for a real registry.
     input_hashes
         Name of what was hashed to its hash.
+    other_arms
+        Arms of the study that are not part of these results.
     """
 
     study_title: str
@@ -83,6 +85,7 @@ class Facts:
     conditioned_on: tuple[str, ...]
     reconstruction: str
     input_hashes: Mapping[str, str]
+    other_arms: tuple[ReportedArm, ...] = ()
 
     @property
     def labels(self) -> dict[str, str]:
@@ -261,6 +264,7 @@ class _Reader:
             day_zero=study.value("day_zero", str, default="start of maintenance therapy"),
             drug=study.value("drug", str, default="tacrolimus"),
             arms=tuple(_Reader(self.path, arm).arm() for arm in self.value("arms", list)),
+            other_arms=tuple(_Reader(self.path, arm).arm() for arm in self.value("other_arms", list, default=[])),
             seed=self.value("seed", int, type(None)),
             mode=self.value("mode", str, type(None)),
             synthetic=self.value("synthetic", bool),

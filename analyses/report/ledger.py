@@ -73,7 +73,10 @@ def ledger_section(results: Results) -> Section:
         return Section(
             "ledger",
             title,
-            ("Nothing was compared with the publication: these results hold no ledger.",),
+            (
+                "Nothing was compared with the publication: these results hold no ledger.",
+                *results.facts.definitions_in_words,
+            ),
         )
     ledger = results.ledger
     unknown = sorted(set(ledger["verdict"].dropna()) - set(VERDICTS))

@@ -88,8 +88,22 @@ def summary(facts: Facts, *, compared: bool) -> str:
             f"{patients} synthetic patients ({arms}), generated from the published results of the study named above, "
             "are analysed like the patients of a registry"
             + (", and every published number is set beside what they give." if compared else ".")
+            + _left_aside(facts)
         )
-    return f"Recorded patients of a registry, analysed like the study named above, which had {patients} ({arms})."
+    return (
+        f"Recorded patients of a registry, analysed like the study named above, which had {patients} ({arms})."
+        + _left_aside(facts)
+    )
+
+
+def _left_aside(facts: Facts) -> str:
+    """Name the arms of the study that the page leaves aside, with a space before; empty without any."""
+    if not facts.other_arms:
+        return ""
+    named = ", ".join(f"{arm.label} {arm.size}" for arm in facts.other_arms)
+    return (
+        f" The cohort holds more patients, of whom this page does not speak ({named}): two arms are compared at a time."
+    )
 
 
 def _parts(results: Results) -> tuple[Part, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -60,8 +61,9 @@ def analyze(
         tables = run_analyses(data, only=groups)
         chosen = "" if arms is None else f" --arms {arms}"
         chosen += "" if design is None else f" --design {Path(design).name}"
+        chosen += "" if only is None else f" --only {only}"
         chosen += "" if replicate is None else f" --replicate {replicate}"
-        write_results(folder, opened, data, tables, None, f"lncohort analyze DIR{chosen} --out {out.name}")
+        write_results(folder, opened, data, tables, None, f"lncohort analyze DIR{chosen} --out {quote(out.name)}")
     for name in tables:
         print_line(str(out / f"{name}.parquet"))
-    suggest(f"lncohort report {out} --out report.html")
+    suggest(f"lncohort report {quote(str(out))} --out report.html")

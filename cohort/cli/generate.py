@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -109,9 +110,10 @@ def generate(
     if dirt is not None:
         talk(f"registry twin: {out}/registry; its faults, with a count of each kind: {out}/truth/fault_kinds.csv")
     if replicates is None:
-        suggest(f"lncohort validate {out}", f"lncohort derive {out}", analysis_command(out, load_study(study)))
+        place = quote(str(out))
+        suggest(f"lncohort validate {place}", f"lncohort derive {place}", analysis_command(out, load_study(study)))
     else:
-        suggest(f"lncohort validate {out}", analysis_command(out, load_study(study), "--replicate 1"))
+        suggest(f"lncohort validate {quote(str(out))}", analysis_command(out, load_study(study), "--replicate 1"))
 
 
 def _generate_exact(

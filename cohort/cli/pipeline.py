@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -227,7 +228,7 @@ def analysis_command(folder: Path, study: Study, *options: str) -> str:
     """Return the command that analyses a cohort of the study, naming two arms where it has more."""
     codes = _codes_in_order(study)
     arms = (f"--arms {codes[0]},{codes[-1]}",) if len(codes) > 2 else ()
-    return " ".join(("lncohort analyze", str(folder), *options, *arms, "--out RESULTS"))
+    return " ".join(("lncohort analyze", quote(str(folder)), *options, *arms, "--out RESULTS"))
 
 
 def _codes_in_order(study: Study) -> list[str]:
@@ -274,6 +275,11 @@ def write_results(
             {"code": code, "label": study.arm(code).label, "size": int((cohort.patients["arm"] == code).sum())}
             for code in (data.treated, data.reference)
             if code is not None
+        ],
+        "other_arms": [
+            {"code": arm.code, "label": arm.label, "size": int((cohort.patients["arm"] == arm.code).sum())}
+            for arm in study.arms
+            if arm.code not in (data.treated, data.reference)
         ],
         "seed": cohort.seed,
         "mode": cohort.mode,

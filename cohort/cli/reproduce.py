@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -44,7 +45,7 @@ def reproduce(
             print_line(f"not reproduced: {line}")
         print_line(str(out / "report.html"))
     if cohort is None:
-        suggest(f"open {out / 'report.html'} in a browser", f"lncohort validate {out / 'cohort'}")
+        suggest(f"open {out / 'report.html'} in a browser", f"lncohort validate {quote(str(out / 'cohort'))}")
     if outcome.unmet:
         talk(f"{len(outcome.unmet)} reported response rate(s) not reproduced")
         raise typer.Exit(1)

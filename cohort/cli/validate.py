@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -48,7 +49,7 @@ def validate(cohort: CohortFolder, as_json: AsJson = False) -> None:
         talk(f"note: changed since cohort.json was written: {', '.join(changed)}")
     if len(findings):
         raise typer.Exit(1)
-    suggest(f"lncohort derive {cohort}", analysis_command(cohort, opened.study))
+    suggest(f"lncohort derive {quote(str(cohort))}", analysis_command(cohort, opened.study))
 
 
 def _in_words(lacking: pd.DataFrame) -> str:

@@ -160,6 +160,9 @@ def test_a_voclosporin_trial_from_file_to_report(lncohort: Run, tmp_path: Path) 
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "No finding about voclosporin may be drawn from it" in page
     assert "allocated at random" in page
+    assert "of whom this page does not speak (Voclosporin 23.7 mg twice daily 89)" in page
+    assert "Of 176 patients of these arms nobody was left out." in page
+    assert "Complete response (CR):" in page
     assert "maintenance therapy" not in page
     provenance = pd.read_parquet(tmp_path / "results" / "provenance.parquet")
     doses = provenance[provenance["set"] == "Regimen vcs_high"].set_index("parameter")["value"]
@@ -169,11 +172,14 @@ def test_a_voclosporin_trial_from_file_to_report(lncohort: Run, tmp_path: Path) 
 @pytest.mark.slow
 def test_a_single_arm_from_file_to_report(lncohort: Run, tmp_path: Path) -> None:
     for arguments in (
-        ("generate", "mok2013", "--out", "cohort"),
-        ("analyze", "cohort", "--out", "results"),
+        ("generate", "mok2013", "--out", "my cohort"),
+        ("analyze", "my cohort", "--out", "results"),
         ("report", "results", "--out", "report.html"),
     ):
-        assert lncohort(*arguments, cwd=tmp_path).returncode == 0, arguments
+        done = lncohort(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, arguments
+        if arguments[0] == "generate":
+            assert "lncohort analyze 'my cohort' --out RESULTS" in done.stderr
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "The study has one arm: nothing is compared." in page
     assert "set beside what they give" not in page
